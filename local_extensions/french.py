@@ -1,0 +1,548 @@
+"""The French of every short text, by the English text.
+
+Typed with ordinary spaces and apostrophes: `translations.french_typography` sets the French ones.
+Brackets like {limit} and %s stay as they are.
+"""
+
+FRENCH: dict[str, str] = {
+    # Answers: defaults
+    "My site": "Mon site",
+    "A Django site served by gunicorn under supervisord": (
+        "Un site Django servi par gunicorn sous supervisord"
+    ),
+    "The webmaster": "L'équipe du site",
+    # Answers: refusals
+    "No project was made, because of these answers:": (
+        "Aucun projet n'a été créé, à cause de ces réponses :"
+    ),
+    "For example: {example}": "Par exemple : {example}",
+    "The answer is missing, or is not a text.": "La réponse manque, ou n'est pas un texte.",
+    "The languages are en (English) and fr (French).": (
+        "Les langues sont en (anglais) et fr (français)."
+    ),
+    "Write a letter from a to z, then at most 39 small letters, digits or _.": (
+        "Écrivez une lettre de a à z, puis au plus 39 minuscules sans accent, chiffres ou _."
+    ),
+    "This is a word of the Python language; take another.": (
+        "C'est un mot du langage Python ; prenez-en un autre."
+    ),
+    "A Python module of this name exists already and would be hidden.": (
+        "Un module Python porte déjà ce nom et serait masqué."
+    ),
+    "Windows reserves this name for a device.": "Windows réserve ce nom à un périphérique.",
+    "Write a text that neither starts nor ends with a space.": (
+        "Écrivez un texte qui ne commence ni ne finit par une espace."
+    ),
+    "It has {length} characters; at most {limit} fit.": (
+        "Elle compte {length} caractères ; {limit} au plus sont admis."
+    ),
+    "The invisible character {code} cannot be used.": (
+        "Le caractère invisible {code} n'est pas admis."
+    ),
+    "{{{{, {{% and {{# belong to the templates and cannot be used.": (
+        "{{{{, {{% et {{# sont réservés aux gabarits et ne sont pas admis."
+    ),
+    "Write one address, as name@domain.": "Écrivez une seule adresse, sous la forme nom@domaine.",
+    "Write a host name alone, in plain letters, without http://, port or path.": (
+        "Écrivez un nom d'hôte seul, sans accent, sans http:// ni port ni chemin."
+    ),
+    "The tz database has no such zone.": "La base tz ne connaît pas ce fuseau horaire.",
+    "supervisord binds IPv4 addresses only.": "supervisord n'écoute que sur des adresses IPv4.",
+    "Write an IPv4 address, a colon and a port.": (
+        "Écrivez une adresse IPv4, un deux-points et un port."
+    ),
+    "{host} is not an IPv4 address.": "{host} n'est pas une adresse IPv4.",
+    "The port must lie between 1024 and 65535.": "Le port doit être compris entre 1024 et 65535.",
+    "No machine can have the address {host}.": "Aucune machine ne peut avoir l'adresse {host}.",
+    "Whoever reaches the web interface can stop the site: give it a loopback or private"
+    " address, or off.": (
+        "Quiconque atteint l'interface web peut arrêter le site : donnez-lui une adresse locale"
+        " ou privée, ou off."
+    ),
+    "bind has this address and port already; take another port.": (
+        "bind occupe déjà cette adresse et ce port ; prenez un autre port."
+    ),
+    "Write an absolute path of letters, digits and . _ - without .. or a final /.": (
+        "Écrivez un chemin absolu fait de lettres sans accent, de chiffres et de . _ - sans .. ni"
+        " / final."
+    ),
+    "It has {length} characters; at most {limit} leave room for the UNIX socket.": (
+        "Elle compte {length} caractères ; {limit} au plus laissent sa place à la socket UNIX."
+    ),
+    "This folder belongs to the system; take one below /srv, say.": (
+        "Ce dossier appartient au système ; prenez-en un sous /srv, par exemple."
+    ),
+    "Write a user name: small letters, digits, - and _.": (
+        "Écrivez un nom d'utilisateur : minuscules sans accent, chiffres, - et _."
+    ),
+    "A web site must not run as root: who breaks in owns the machine.": (
+        "Un site web ne doit pas tourner en root : qui y pénètre possède la machine."
+    ),
+    # What the answers gave on this machine
+    "supervisord cannot read {file}: {error}": "supervisord ne peut pas lire {file} : {error}",
+    "supervisord knows no section [{section}] ({file}).": (
+        "supervisord ne connaît pas de section [{section}] ({file})."
+    ),
+    "supervisord knows no key {key} in [{section}] ({file}).": (
+        "supervisord ne connaît pas de clé {key} dans [{section}] ({file})."
+    ),
+    "{file} cannot be run: {error}": "{file} ne peut pas être exécuté : {error}",
+    "The UNIX socket {path} would have {length} bytes and the system takes {limit}:"
+    " generate the project in a folder with a shorter path.": (
+        "La socket UNIX {path} compterait {length} octets et le système en admet {limit} :"
+        " générez le projet dans un dossier au chemin plus court."
+    ),
+    "Warning: something already listens on {address} of this machine.": (
+        "Attention : un programme écoute déjà sur {address} de cette machine."
+    ),
+    # script/demo
+    "{argument} is no answer. Write NAME=VALUE, or stop; the names are: {names}.": (
+        "{argument} n'est pas une réponse. Écrivez NOM=VALEUR, ou stop ; les noms sont : {names}."
+    ),
+    "No demo runs.": "Aucune démonstration ne tourne.",
+    "Stopping {project} ": "Arrêt de {project} ",
+    "{address} is taken; the demo uses {wanted}.": (
+        "{address} est occupé ; la démonstration prend {wanted}."
+    ),
+    "Waiting for http://{address}/ ": "Attente de http://{address}/ ",
+    "It did not answer in {seconds} s.": "Pas de réponse en {seconds} s.",
+    "A demo runs already, in {project}: script/demo stop ends it.": (
+        "Une démonstration tourne déjà, dans {project} : script/demo stop l'arrête."
+    ),
+    "The site answers at http://{address}/": "Le site répond à http://{address}/",
+    "Look:  cd {project} && venv/bin/supervisorctl status": (
+        "Le regarder :  cd {project} && venv/bin/supervisorctl status"
+    ),
+    "Stop:  script/demo stop": "L'arrêter :  script/demo stop",
+    # .env.example and .gitignore
+    "Settings of this machine. bootstrap.sh copies this file to .env, with a secret key of its"
+    " own; .env stays out of git. Restart the site after a change.": (
+        "Les réglages de cette machine. bootstrap.sh copie ce fichier dans .env, avec une clé"
+        " secrète propre ; .env reste hors de git. Redémarrez le site après un changement."
+    ),
+    "Signs the sessions. Whoever knows it can log in as anybody.": (
+        "Elle signe les sessions. Qui la connaît peut se faire passer pour n'importe qui."
+    ),
+    "on shows every error with the code around it: never on a server.": (
+        "on montre chaque erreur avec le code qui l'entoure : jamais sur un serveur."
+    ),
+    "on where visitors come by https, through a proxy: cookies travel by https alone, http is"
+    " redirected. off on a laptop.": (
+        "on là où les visiteurs arrivent en https, par un proxy : les cookies ne voyagent qu'en"
+        " https, http est redirigé. off sur un poste de travail."
+    ),
+    "Names under which the site answers": "Les noms auxquels le site répond",
+    "Secrets: bootstrap.sh writes them": "Les secrets : bootstrap.sh les écrit",
+    "Made by bootstrap.sh and by the running site": "Créés par bootstrap.sh et par le site en marche",
+    # bootstrap.sh
+    "Sets the site up: venv, requirements, secrets, database, static files. Run it again whenever"
+    " you like: it does only what is missing.": (
+        "Met le site en place : venv, dépendances, secrets, base de données, fichiers statiques."
+        " Relancez-le quand vous voulez : il ne fait que ce qui manque."
+    ),
+    "The catalogue's sentences are formats; what fills them in comes as arguments.": (
+        "Les phrases sont des formats ; ce qui les complète arrive en arguments."
+    ),
+    "Usage: ./bootstrap.sh [--offline] [--wheelhouse DIR]": (
+        "Usage : ./bootstrap.sh [--offline] [--wheelhouse DOSSIER]"
+    ),
+    "  --wheelhouse DIR  also take packages from this folder": (
+        "  --wheelhouse DOSSIER  prendre aussi des paquets dans ce dossier"
+    ),
+    "  --offline         use no network; needs --wheelhouse DIR": (
+        "  --offline             se passer du réseau ; exige --wheelhouse DOSSIER"
+    ),
+    "To fill the folder: venv/bin/pip download -r requirements.txt -d DIR": (
+        "Pour remplir le dossier : venv/bin/pip download -r requirements.txt -d DOSSIER"
+    ),
+    "--wheelhouse %s: there is no such folder.": "--wheelhouse %s : ce dossier n'existe pas.",
+    "%s is not an option; ./bootstrap.sh --help lists them.": (
+        "%s n'est pas une option ; ./bootstrap.sh --help les énumère."
+    ),
+    "--offline needs --wheelhouse DIR, a folder with the packages.": (
+        "--offline exige --wheelhouse DOSSIER, un dossier qui contient les paquets."
+    ),
+    "step TEXT COMMAND...: runs a command, with a dot each second; where it fails, its last"
+    " words.": (
+        "step TEXTE COMMANDE... : exécute une commande, avec un point par seconde ; si elle"
+        " échoue, ses derniers mots."
+    ),
+    "There is no space left on the disk of %s: free some and run ./bootstrap.sh again.": (
+        "Le disque de %s est plein : libérez de la place et relancez ./bootstrap.sh."
+    ),
+    'It failed: "%s". The lines above tell why (all of them: %s). Then run ./bootstrap.sh again.': (
+        "Échec : « %s ». Les lignes ci-dessus disent pourquoi (toutes : %s). Ensuite, relancez"
+        " ./bootstrap.sh."
+    ),
+    "%s cannot be written: free some space, or make this folder yours (chown).": (
+        "Impossible d'écrire %s : libérez de la place, ou rendez ce dossier vôtre (chown)."
+    ),
+    "A symbolic link is made in one go or not at all: of two runs, one gets it.": (
+        "Un lien symbolique se crée d'un coup ou pas du tout : de deux exécutions, une seule"
+        " l'obtient."
+    ),
+    "Another ./bootstrap.sh is at work here (pid %s): wait for it. If there is none, remove %s.": (
+        "Un autre ./bootstrap.sh travaille ici (pid %s) : attendez-le. S'il n'y en a pas, supprimez"
+        " %s."
+    ),
+    "Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install"
+    " python3 python3-venv": (
+        "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
+        " install python3 python3-venv"
+    ),
+    "%s cannot be used (the reason is above): stop the program that listens there, or change the"
+    " port in deploy/supervisord.conf.": (
+        "%s est inutilisable (la raison est ci-dessus) : arrêtez le programme qui y écoute, ou"
+        " changez le port dans deploy/supervisord.conf."
+    ),
+    "What the venv was made from: where it stands, its Python, the requirements.": (
+        "Ce dont le venv est fait : son emplacement, son Python, les dépendances."
+    ),
+    "The disk of %s has %s MB free and the site needs 150: free some and run ./bootstrap.sh"
+    " again.": (
+        "Le disque de %s a %s Mo libres et il en faut 150 au site : libérez de la place et relancez"
+        " ./bootstrap.sh."
+    ),
+    "Making the venv (uv)": "Création du venv (uv)",
+    "Installing the requirements (uv)": "Installation des dépendances (uv)",
+    "The requirements are complete: pip need not look for more (--no-deps).": (
+        "La liste des dépendances est complète : pip n'a rien à y ajouter (--no-deps)."
+    ),
+    "This Python's own pip fills the venv, and installs a pip there too.": (
+        "Le pip de ce Python remplit le venv, et y installe aussi un pip."
+    ),
+    "Making the venv": "Création du venv",
+    "Installing the requirements": "Installation des dépendances",
+    "All processors compile, faster than pip; its own modules can wait for their day.": (
+        "Tous les processeurs compilent, plus vite que pip ; ses propres modules attendront leur"
+        " jour."
+    ),
+    "Compiling the packages": "Compilation des paquets",
+    "Making the venv (virtualenv)": "Création du venv (virtualenv)",
+    "%s can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
+        "%s ne peut créer de venv avec pip. Sous Debian ou Ubuntu : sudo apt install python3-venv"
+    ),
+    "secret FILE TEXT: a file for its owner alone, whole or not at all.": (
+        "secret FICHIER TEXTE : un fichier pour son seul propriétaire, entier ou pas du tout."
+    ),
+    "A venv that is half-made, moved or of another Python is made anew; one with other"
+    " requirements is brought up to date.": (
+        "Un venv inachevé, déplacé ou fait par un autre Python est refait ; si seules les"
+        " dépendances ont changé, il est mis à jour."
+    ),
+    "supervisord finds its config next to its venv, and deploy/start_at_once.py on Python's path.": (
+        "supervisord trouve sa configuration à côté de son venv, et deploy/start_at_once.py sur le"
+        " chemin de Python."
+    ),
+    "Preparing the database": "Préparation de la base de données",
+    "Collecting the static files": "Rassemblement des fichiers statiques",
+    "Everything is in place.": "Tout est en place.",
+    "start the site: http://%s/": "démarrer le site : http://%s/",
+    "look at it": "le regarder",
+    "stop it": "l'arrêter",
+    "Web interface: http://%s/ (user: admin; password: in deploy/web_interface.conf)": (
+        "Interface web : http://%s/ (utilisateur : admin ; mot de passe : dans"
+        " deploy/web_interface.conf)"
+    ),
+    # deploy/init.d/supervisord
+    "supervisord and the site that it runs": "supervisord et le site qu'il fait tourner",
+    "Starts and stops supervisord, which keeps gunicorn running.": (
+        "Démarre et arrête supervisord, qui garde gunicorn en marche."
+    ),
+    "To install it, as root: cp deploy/init.d/supervisord /etc/init.d/ && update-rc.d supervisord"
+    ' defaults. Actions and exit codes: LSB Core 5.0, 22.2, "Init Script Actions".': (
+        "Pour l'installer, en root : cp deploy/init.d/supervisord /etc/init.d/ && update-rc.d"
+        " supervisord defaults. Actions et codes de sortie : LSB Core 5.0, 22.2, « Init Script"
+        " Actions »."
+    ),
+    "On a machine run by systemd, these functions hand the action over to it.": (
+        "Sur une machine menée par systemd, ces fonctions lui transmettent l'action."
+    ),
+    "DIR and RUN_USER may be set here.": "DIR et RUN_USER peuvent être fixés ici.",
+    "fail CODE FORMAT VALUE...: one sentence on standard error, then the exit code.": (
+        "fail CODE FORMAT VALEUR... : une phrase sur la sortie d'erreur, puis le code de sortie."
+    ),
+    "Nothing of the site runs as root, and nothing of root's environment reaches it.": (
+        "Rien du site ne tourne en root, et rien de l'environnement de root ne l'atteint."
+    ),
+    "A pid file can outlive its process and its number be given to another: the name and the"
+    " owner count too.": (
+        "Un fichier de pid peut survivre à son processus et son numéro passer à un autre : le nom"
+        " et le propriétaire comptent aussi."
+    ),
+    "there is no user %s: create it, or name another in /etc/default/%s.": (
+        "il n'y a pas d'utilisateur %s : créez-le, ou nommez-en un autre dans /etc/default/%s."
+    ),
+    "only root and %s may do this: use sudo.": "seuls root et %s ont ce droit : utilisez sudo.",
+    "%s is missing: run ./bootstrap.sh in %s.": "%s manque : lancez ./bootstrap.sh dans %s.",
+    "Waits until every program runs; supervisorctl's first column names them, its second tells"
+    " their state.": (
+        "Attend que chaque programme tourne ; la première colonne de supervisorctl les nomme, la"
+        " deuxième dit leur état."
+    ),
+    "not every program runs: the logs in %s tell why.": (
+        "tous les programmes ne tournent pas : les journaux de %s disent pourquoi."
+    ),
+    "supervisord did not start; it says why above.": (
+        "supervisord n'a pas démarré ; il dit pourquoi ci-dessus."
+    ),
+    "supervisord (pid %s) does not listen to supervisorctl.": (
+        "supervisord (pid %s) n'écoute pas supervisorctl."
+    ),
+    "Longer than stopwaitsecs: requests in progress end first.": (
+        "Plus long que stopwaitsecs : les requêtes en cours s'achèvent d'abord."
+    ),
+    "supervisord (pid %s) still has not stopped after a minute.": (
+        "supervisord (pid %s) n'est toujours pas arrêté après une minute."
+    ),
+    "Reads the config again and replaces the programs one after the other: meanwhile the others"
+    " serve.": (
+        "Relit la configuration et remplace les programmes l'un après l'autre : pendant ce temps,"
+        " les autres servent."
+    ),
+    "supervisord does not run.": "supervisord ne tourne pas.",
+    "supervisord refuses %s; it says why above.": (
+        "supervisord refuse %s ; il dit pourquoi ci-dessus."
+    ),
+    "%s did not start again: the logs in %s tell why.": (
+        "%s n'a pas redémarré : les journaux de %s disent pourquoi."
+    ),
+    "%s cannot be read: use sudo.": "%s est illisible : utilisez sudo.",
+    "supervisord is dead, but its pid file %s is still there.": (
+        "supervisord est mort, mais son fichier de pid %s est resté."
+    ),
+    "usage: %s {start|stop|restart|try-restart|reload|force-reload|status}": (
+        "usage : %s {start|stop|restart|try-restart|reload|force-reload|status}"
+    ),
+    # deploy/supervisord.conf
+    "Read by supervisord and by supervisorctl, on a laptop as on a server. %(here)s is the folder"
+    " of this file: no path here depends on a machine.": (
+        "Lu par supervisord et par supervisorctl, sur un poste de travail comme sur un serveur."
+        " %(here)s est le dossier de ce fichier : aucun chemin ne dépend d'une machine."
+    ),
+    "supervisorctl talks to supervisord through this socket; only its owner may open it. The name"
+    " is short because the whole path may have 107 bytes at most.": (
+        "supervisorctl parle à supervisord par cette socket ; seul son propriétaire peut l'ouvrir."
+        " Le nom est court car le chemin entier a droit à 107 octets."
+    ),
+    "The web interface. Whoever reaches it can stop the site: keep it on a loopback or private"
+    " address.": (
+        "L'interface web. Quiconque l'atteint peut arrêter le site : laissez-la sur une adresse"
+        " locale ou privée."
+    ),
+    "Holds the password of the web interface, outside git. bootstrap.sh writes it; without it"
+    " supervisord does not start.": (
+        "Contient le mot de passe de l'interface web, hors de git. bootstrap.sh l'écrit ; sans lui,"
+        " supervisord ne démarre pas."
+    ),
+    "Logs rotate by themselves: at this size a new file begins, and five old ones are kept.": (
+        "Les journaux tournent d'eux-mêmes : à cette taille un nouveau fichier commence, et cinq"
+        " anciens sont gardés."
+    ),
+    "There is no user= here or below: everything runs as the user who starts supervisord, never"
+    " as root.": (
+        "Pas de user= ici ni plus bas : tout tourne sous l'utilisateur qui lance supervisord,"
+        " jamais en root."
+    ),
+    "The commands that supervisorctl and the web interface call.": (
+        "Les commandes qu'appellent supervisorctl et l'interface web."
+    ),
+    "Starts the site at once, not after supervisord's first idle second: deploy/start_at_once.py.": (
+        "Démarre le site aussitôt, sans attendre la première seconde de supervisord :"
+        " deploy/start_at_once.py."
+    ),
+    "An fcgi-program is a program whose listening socket supervisord opens and holds: while one"
+    " gunicorn restarts, the other answers on the same socket.": (
+        "Un fcgi-program est un programme dont supervisord ouvre et garde la socket d'écoute :"
+        " pendant qu'un gunicorn redémarre, l'autre répond sur la même socket."
+    ),
+    "The quotes let the project stand in a folder with a space in its name.": (
+        "Les guillemets permettent au projet d'être dans un dossier dont le nom contient une"
+        " espace."
+    ),
+    "A gunicorn that lives this long has started; one that dies sooner counts as a failed start.": (
+        "Un gunicorn qui vit aussi longtemps a démarré ; s'il meurt plus tôt, c'est un démarrage"
+        " manqué."
+    ),
+    "Longer than gunicorn's graceful_timeout, so that requests in progress end before the stop;"
+    " then the workers go with their master.": (
+        "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
+        " avant l'arrêt ; ensuite les workers partent avec leur maître."
+    ),
+    # deploy/start_at_once.py
+    "Makes supervisord start its programs at once.": (
+        "Fait démarrer aussitôt les programmes de supervisord."
+    ),
+    "Without it, supervisord waits up to a second for a first connection before it starts them.": (
+        "Sans lui, supervisord attend jusqu'à une seconde une première connexion."
+    ),
+    "supervisord wants an object whose methods become commands; there are none.": (
+        "supervisord veut un objet dont les méthodes sont des commandes ; aucune ici."
+    ),
+    "Called by supervisord at its start: see [rpcinterface:x] in its manual.": (
+        "Appelé par supervisord à son démarrage : voir [rpcinterface:x] dans son manuel."
+    ),
+    # deploy/gunicorn.conf.py
+    "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
+        "Les réglages de gunicorn, lus par chacun des deux maîtres que lance supervisord."
+    ),
+    "The listening socket comes from supervisord, as standard input.": (
+        "La socket d'écoute vient de supervisord, comme entrée standard."
+    ),
+    "Threads: a slow request does not hold up the others.": (
+        "Des threads : une requête lente ne retient pas les autres."
+    ),
+    "One worker per processor, shared out between the two masters.": (
+        "Un worker par processeur, répartis entre les deux maîtres."
+    ),
+    "Load Django once, in the master: the workers share its memory and start faster.": (
+        "Charger Django une fois, dans le maître : les workers partagent sa mémoire et démarrent"
+        " plus vite."
+    ),
+    "Seconds without a sign of life before a worker is replaced, and seconds that a request may"
+    " take to end at a stop.": (
+        "Secondes sans signe de vie avant qu'un worker soit remplacé, et secondes laissées à une"
+        " requête pour s'achever lors d'un arrêt."
+    ),
+    "Replace each worker from time to time, so that a memory leak stays small; not all at once.": (
+        "Remplacer chaque worker de temps en temps, pour qu'une fuite de mémoire reste petite ; pas"
+        " tous à la fois."
+    ),
+    "Workers show their sign of life in memory: on a busy disk it could come late.": (
+        "Les workers donnent leur signe de vie en mémoire : sur un disque occupé, il pourrait"
+        " tarder."
+    ),
+    "Requests and errors go to the output that supervisord keeps in var/log.": (
+        "Requêtes et erreurs vont à la sortie que supervisord garde dans var/log."
+    ),
+    "Only a proxy on this machine may say that a request came by https.": (
+        "Seul un proxy de cette machine peut dire qu'une requête est venue en https."
+    ),
+    "gunicorn's own control socket would lie in the home folder, where two sites fight for it.": (
+        "La socket de contrôle de gunicorn serait dans le dossier personnel, où deux sites se la"
+        " disputent."
+    ),
+    "If supervisord is killed, end too: an orphan would keep the port. Linux only.": (
+        "Si supervisord est tué, finir aussi : un orphelin garderait le port (Linux)."
+    ),
+    "Keep Django's objects out of the garbage collection: their memory stays shared.": (
+        "Soustraire Django au ramasse-miettes : sa mémoire reste partagée."
+    ),
+    # requirements.in
+    "What the site needs. After a change: uv pip compile --universal --python-version 3.10"
+    " --generate-hashes requirements.in -o requirements.txt": (
+        "Ce dont le site a besoin. Après un changement : uv pip compile --universal"
+        " --python-version 3.10 --generate-hashes requirements.in -o requirements.txt"
+    ),
+    "Long-term support until April 2028; runs on Python 3.10 to 3.14": (
+        "Suivi à long terme jusqu'en avril 2028 ; de Python 3.10 à 3.14"
+    ),
+    "Content-Security-Policy and Permissions-Policy, which Django 5.2 does not send": (
+        "Content-Security-Policy et Permissions-Policy, que Django 5.2 n'envoie pas"
+    ),
+    "Settings from the environment and from .env": "Les réglages de l'environnement et de .env",
+    "The web server, and what keeps it running; 4.3 is the first to know Python 3.13": (
+        "Le serveur web, et ce qui le garde en marche ; 4.3 est le premier à connaître Python 3.13"
+    ),
+    "Static files, compressed and cached for ever": (
+        "Les fichiers statiques, compressés et gardés en cache pour toujours"
+    ),
+    "Time zones, where the system has none": "Les fuseaux horaires, là où le système n'en a pas",
+    "To add other packages": "Pour ajouter d'autres paquets",
+    # Python modules of the site
+    "Django's commands for this site: venv/bin/python manage.py help": (
+        "Les commandes de Django pour ce site : venv/bin/python manage.py help"
+    ),
+    "Settings of the site. What differs between machines comes from the environment or .env.": (
+        "Les réglages du site. Ce qui dépend de la machine vient de l'environnement ou de .env."
+    ),
+    "Safe unless said otherwise: a server that forgets its .env sends visitors to https.": (
+        "Sûr sauf avis contraire : un serveur qui oublie son .env renvoie les visiteurs en https."
+    ),
+    "Opening the file anew for each request costs more than the queries.": (
+        "Rouvrir le fichier à chaque requête coûte plus que les lectures elles-mêmes."
+    ),
+    "The three go together. WAL: readers and a writer do not wait for each other. NORMAL: safe"
+    " with WAL, and faster. IMMEDIATE: writers queue up instead of failing with"
+    ' "database is locked".': (
+        "Les trois vont ensemble. WAL : lecteurs et écrivain ne s'attendent pas. NORMAL : sûr avec"
+        " WAL, et plus rapide. IMMEDIATE : les écrivains font la queue au lieu d'échouer avec"
+        " « database is locked »."
+    ),
+    "Each file gets a name with its fingerprint: browsers keep it for ever, a change is seen at"
+    " once.": (
+        "Chaque fichier reçoit un nom qui porte son empreinte : les navigateurs le gardent pour"
+        " toujours, un changement se voit aussitôt."
+    ),
+    "The proxy says by X-Forwarded-Proto how the visitor came; gunicorn passes it on.": (
+        "Le proxy dit par X-Forwarded-Proto comment le visiteur est venu ; gunicorn le transmet."
+    ),
+    "A health check comes from this very machine, by http.": (
+        "La vérification de santé vient de cette machine même, en http."
+    ),
+    "Browsers that came by https once come by https for a year.": (
+        "Un navigateur venu une fois en https vient en https pendant un an."
+    ),
+    "HSTS for subdomains and its preload list bind names that are not this site's, for years.": (
+        "HSTS pour les sous-domaines et sa liste de préchargement engagent, pour des années, des"
+        " noms qui ne sont pas ceux de ce site."
+    ),
+    "Pages load nothing from elsewhere and run no script of their own text.": (
+        "Les pages ne chargent rien d'ailleurs et n'exécutent aucun script écrit dans leur texte."
+    ),
+    "Everything goes to standard error, which supervisord keeps in var/log.": (
+        "Tout va à la sortie d'erreur, que supervisord garde dans var/log."
+    ),
+    "Which address shows which page.": "Quelle adresse montre quelle page.",
+    "What gunicorn serves.": "Ce que sert gunicorn.",
+    "The pages of the site.": "Les pages du site.",
+    "Shows that the site works, and what to do next.": (
+        "Montre que le site marche, et quoi faire ensuite."
+    ),
+    "supervisord gives these to each program that it starts.": (
+        "supervisord les donne à chaque programme qu'il lance."
+    ),
+    "Says whether the site can work: 200, or 503 with the reason in the log only.": (
+        "Dit si le site peut travailler : 200, ou 503 et la raison dans le seul journal."
+    ),
+    "The database does not answer.": "La base de données ne répond pas.",
+    "Tests of the pages: venv/bin/python manage.py test": (
+        "Les tests des pages : venv/bin/python manage.py test"
+    ),
+    "Tests need no collected static files.": (
+        "Les tests se passent des fichiers statiques rassemblés."
+    ),
+    # Pages
+    "It works": "Ça marche",
+    "This page comes from Django, through gunicorn, which supervisord started as": (
+        "Cette page vient de Django, par gunicorn, que supervisord a lancé sous le nom de"
+    ),
+    "This page comes from Django, but not through supervisord: start it with": (
+        "Cette page vient de Django, mais sans supervisord : lancez-le avec"
+    ),
+    "What to do next": "Et maintenant",
+    "Look at the programs:": "Regardez les programmes :",
+    "Create your account:": "Créez votre compte :",
+    "Log in to": "Connectez-vous à",
+    "the administration": "l'administration",
+    "Write your own home page:": "Écrivez votre page d'accueil :",
+    "Read the lesson:": "Lisez la leçon :",
+    "Bad request": "Requête incorrecte",
+    "The server could not understand what your browser sent.": (
+        "Le serveur n'a pas compris ce que votre navigateur a envoyé."
+    ),
+    "Back to the home page": "Retour à l'accueil",
+    "Forbidden": "Accès interdit",
+    "You may not see this page.": "Vous n'avez pas le droit de voir cette page.",
+    "Form expired": "Formulaire périmé",
+    "Reload the page with the form and send it again. Your browser must accept cookies.": (
+        "Rechargez la page du formulaire et renvoyez-le. Votre navigateur doit accepter les"
+        " cookies."
+    ),
+    "Page not found": "Page introuvable",
+    "There is nothing at this address.": "Il n'y a rien à cette adresse.",
+    "Server error": "Erreur du serveur",
+    "Something went wrong here, not with you. It is in the log; please try again later.": (
+        "Le problème vient d'ici, pas de vous. Il est noté dans le journal ; réessayez plus tard."
+    ),
+}

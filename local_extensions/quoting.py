@@ -1,0 +1,37 @@
+"""A value as each file format writes it."""
+
+import re
+import shlex
+import textwrap
+
+from .translations import french_typography, keyboard
+
+COMMENT_WIDTH = 76
+
+
+def python_string(value: str) -> str:
+    """A Python string literal with the quotes that `ruff format` would choose.
+
+    Source: the Python Language Reference, 2.4.1. `value` is printable (the rules see to it).
+    """
+    quote = "'" if value.count('"') > value.count("'") else '"'
+    return quote + value.replace("\\", "\\\\").replace(quote, "\\" + quote) + quote
+
+
+def sh_word(value: str) -> str:
+    """One word of the POSIX shell, in the quotes that read best (XCU 2.2.2 and 2.2.3)."""
+    if "'" in value and not re.search(r'["$`\\]', value):
+        return f'"{value}"'
+    return shlex.quote(value)
+
+
+def markdown_text(value: str) -> str:
+    """Text that Markdown shows as it is (CommonMark 2.4, backslash escapes)."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", value)
+
+
+def comment(text: str, sign: str = "#") -> str:
+    """`text` as comment lines, each beginning with `sign`; no line begins with a French colon."""
+    width = COMMENT_WIDTH - len(sign) - 1
+    lines = textwrap.wrap(french_typography(text), width, break_on_hyphens=False)
+    return "\n".join(f"{sign} {keyboard(line)}" for line in lines)

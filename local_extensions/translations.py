@@ -1,0 +1,54 @@
+"""Every short text in the user's language, written as that language is written.
+
+The English text is the key; `french.FRENCH` holds its translation. Longer prose lives in whole
+files per language (`templates/`).
+"""
+
+import re
+import unicodedata
+
+from .french import FRENCH
+
+NO_BREAK_SPACE = "\u00a0"
+NARROW_NO_BREAK_SPACE = "\u202f"
+KEYBOARD = str.maketrans({"’": "'", NO_BREAK_SPACE: " ", NARROW_NO_BREAK_SPACE: " ", "œ": "oe"})
+
+
+def mark(text: str) -> str:
+    """Names a text that is translated later, when the language is known."""
+    return text
+
+
+def translate(text: str, language: str) -> str:
+    """`text`, an English text of the catalogue, in `language`; anything but "fr" stays English.
+
+    Raises KeyError where the catalogue lacks it: a half-French project is a bug.
+    """
+    return FRENCH[text] if language == "fr" else text
+
+
+def french_typography(text: str) -> str:
+    """French spaces and apostrophes for a text typed on an ordinary keyboard.
+
+    Source: Lexique des règles typographiques en usage à l'Imprimerie nationale.
+    """
+    text = re.sub(r"(?<=\w)'", "’", text)
+    text = re.sub(r" (?=[;!?])", NARROW_NO_BREAK_SPACE, text)
+    return re.sub(r" (?=[:»])|(?<=«) ", NO_BREAK_SPACE, text)
+
+
+def keyboard(text: str) -> str:
+    """`text` without typographic characters, as code and old terminals want it."""
+    return text.translate(KEYBOARD)
+
+
+def printable(text: str, encoding: str) -> str:
+    """`text` as a terminal of this encoding can show it: without accents, if need be."""
+    for candidate in (text, keyboard(text)):
+        try:
+            candidate.encode(encoding)
+            return candidate
+        except UnicodeEncodeError:
+            continue
+    letters = unicodedata.normalize("NFKD", keyboard(text))
+    return letters.encode(encoding, "ignore").decode(encoding)

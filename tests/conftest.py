@@ -1,0 +1,216 @@
+"""What the tests share: baking a project, running its commands, and its life under supervisord."""
+
+import http.client
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_cookies.plugin import Cookies, Result
+
+ROOT = Path(__file__).resolve().parents[1]
+LANGUAGES = ("en", "fr")
+# What a login shell has; the tests' own settings must not reach the sites. Package indexes and
+# certificates are the machine's: they stay.
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "PIP_", "UV_", "SSL_CERT_", "CURL_CA_BUNDLE")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
+
+Run = subprocess.CompletedProcess[str]
+
+
+def require(tool: str) -> str:
+    """The tool's path. Without it the test is skipped, saying so; in CI it fails."""
+    path = shutil.which(tool)
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{tool} is not installed")
+    return path
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """What the condition gives as soon as it is true; the test fails if it stays false."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+        time.sleep(0.05)
+    return value
+
+
+def free_port() -> int:
+    """A port that nothing listens on, below those that the system hands out (ip_local_port_range)."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+@dataclass
+class Project:
+    """A generated project in its folder."""
+
+    path: Path
+
+    @property
+    def slug(self) -> str:
+        return next(self.path.glob("*/wsgi.py")).parent.name
+
+    def run(self, *command: str, check: bool = True, **options: Any) -> Run:
+        """Runs a command in the project's folder and returns it with its output."""
+        options.setdefault("env", ENVIRONMENT)
+        done: Run = subprocess.run(
+            command, cwd=self.path, capture_output=True, text=True, check=False, **options
+        )
+        if check:
+            assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def python(self, *arguments: str, **options: Any) -> Run:
+        return self.run("venv/bin/python", *arguments, **options)
+
+    def supervisorctl(self, *arguments: str, check: bool = False) -> Run:
+        return self.run("venv/bin/supervisorctl", *arguments, check=check)
+
+
+@dataclass
+class Site(Project):
+    """A bootstrapped project whose supervisord may run."""
+
+    port: int = 0
+    web_port: int = 0
+
+    def start(self) -> None:
+        self.run("venv/bin/supervisord")
+        eventually(self.answers)
+
+    def stop(self) -> None:
+        """Ends supervisord and everything below it, however the test left it."""
+        pid = self.pid
+        if pid and self.alive(pid):
+            self.supervisorctl("shutdown")
+            eventually(lambda: not self.alive(pid), 50)
+
+    @property
+    def pid(self) -> int | None:
+        """The pid in supervisord's pid file."""
+        try:
+            return int((self.path / "var" / "supervisord.pid").read_text())
+        except (OSError, ValueError):
+            return None
+
+    @staticmethod
+    def alive(pid: int) -> bool:
+        return Path(f"/proc/{pid}").exists()
+
+    def processes(self) -> list[int]:
+        """Every process that runs a program of this project's venv, supervisord included."""
+        return [
+            int(folder.name)
+            for folder in Path("/proc").glob("[0-9]*")
+            if str(self.path).encode() in _read(folder / "cmdline")
+        ]
+
+    def masters(self) -> dict[str, int]:
+        """The gunicorn masters that supervisorctl calls RUNNING: name → pid."""
+        lines = self.supervisorctl("status").stdout.splitlines()
+        words = (line.replace(",", "").split() for line in lines)
+        return {word[0]: int(word[3]) for word in words if word[1] == "RUNNING"}
+
+    def workers(self, master: int) -> list[int]:
+        """The pids of a master's workers."""
+        children = Path(f"/proc/{master}/task/{master}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def get(
+        self, path: str = "/", port: int = 0, timeout: float = 10, **headers: str
+    ) -> http.client.HTTPResponse:
+        """The site's response, its body read into `text`."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            response.text = response.read().decode()  # type: ignore[attr-defined]
+            return response
+        finally:
+            connection.close()
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/healthz").status == 200
+        except OSError:
+            return False
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path, for a UNIX socket's path has 107 bytes at most."""
+    folder = Path(tempfile.mkdtemp(prefix="dgs"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def try_bake(short_folder: Path, _cookiecutter_config_file: Path) -> Callable[..., Result]:
+    """Bakes with these answers and gives pytest-cookies' result, good or bad."""
+
+    def new_folder(name: str) -> Path:
+        return Path(tempfile.mkdtemp(prefix="b", dir=short_folder))
+
+    cookies = Cookies(str(ROOT), new_folder, _cookiecutter_config_file)
+    return lambda **answers: cookies.bake(extra_context=answers)
+
+
+@pytest.fixture(scope="session")
+def bake(try_bake: Callable[..., Result]) -> Callable[..., Project]:
+    """Bakes a project with these answers, which must be good."""
+
+    def bake(**answers: str) -> Project:
+        result = try_bake(**answers)
+        assert result.exception is None, result.exception
+        return Project(result.project_path)
+
+    return bake
+
+
+@pytest.fixture(scope="session")
+def make_site(bake: Callable[..., Project]) -> Iterator[Callable[..., Site]]:
+    """Bakes and bootstraps a site on ports of its own (with uv, the faster way)."""
+    sites = []
+
+    def make(environment: dict[str, str] | None = None, **answers: str) -> Site:
+        port, web_port = free_port(), free_port()
+        answers.setdefault("bind", f"127.0.0.1:{port}")
+        answers.setdefault("web_interface", f"127.0.0.1:{web_port}")
+        site = Site(bake(**answers).path, port, web_port)
+        sites.append(site)
+        path = f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"
+        site.run("./bootstrap.sh", env={**ENVIRONMENT, "PATH": path, **(environment or {})})
+        return site
+
+    yield make
+    for site in sites:
+        site.stop()
+
+
+@pytest.fixture(scope="module")
+def site(make_site: Callable[..., Site]) -> Site:
+    """One bootstrapped site for the tests of a file."""
+    return make_site()

@@ -1,0 +1,39 @@
+"""{{ _("The pages of the site.") }}"""
+
+import logging
+import os
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import Error
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+logger = logging.getLogger(__name__)
+
+
+@require_safe
+def home(request):
+    """{{ _("Shows that the site works, and what to do next.") }}"""
+    context = {
+        "site_name": settings.SITE_NAME,
+        "site_description": settings.SITE_DESCRIPTION,
+        {{ "supervisord gives these to each program that it starts." | comment | indent(8) }}
+        "group": os.environ.get("SUPERVISOR_GROUP_NAME"),
+        "process": os.environ.get("SUPERVISOR_PROCESS_NAME"),
+    }
+    return render(request, "pages/home.html", context)
+
+
+@require_safe
+@never_cache
+def healthz(request):
+    """{{ _("Says whether the site can work: 200, or 503 with the reason in the log only.") }}"""
+    try:
+        ContentType.objects.exists()
+    except Error:
+        logger.exception("{{ _("The database does not answer.") }}")
+        return HttpResponse("unavailable\n", status=503, content_type="text/plain")
+    return HttpResponse("ok\n", content_type="text/plain")

@@ -1,0 +1,143 @@
+"""{{ _("Settings of the site. What differs between machines comes from the environment or .env.") }}"""
+
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+SECRET_KEY = env("SECRET_KEY")
+DEBUG = env.bool("DEBUG", default=False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+{{ "Safe unless said otherwise: a server that forgets its .env sends visitors to https." | comment }}
+HTTPS = env.bool("HTTPS", default=True)
+
+SITE_NAME = {{ cookiecutter.project_name | python }}
+SITE_DESCRIPTION = {{ cookiecutter.description | python }}
+ADMINS = [
+    ({{ cookiecutter.author_name | python }}, {{ cookiecutter.email | python }}),
+]
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = {{ cookiecutter.email | python }}
+
+INSTALLED_APPS = [
+    "pages",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "{{ cookiecutter.project_slug }}.urls"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": BASE_DIR / "var" / "db.sqlite3",
+        {{ "Opening the file anew for each request costs more than the queries." | comment | indent(8) }}
+        "CONN_MAX_AGE": 600,
+        "OPTIONS": {
+            {{ "The three go together. WAL: readers and a writer do not wait for each other. NORMAL: safe with WAL, and faster. IMMEDIATE: writers queue up instead of failing with \"database is locked\"." | comment | indent(12) }}
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "{{ cookiecutter.language }}"
+TIME_ZONE = "{{ cookiecutter.time_zone }}"
+USE_TZ = True
+
+{{ "Each file gets a name with its fingerprint: browsers keep it for ever, a change is seen at once." | comment }}
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+{{ "The proxy says by X-Forwarded-Proto how the visitor came; gunicorn passes it on." | comment }}
+SECURE_SSL_REDIRECT = HTTPS
+{{ "A health check comes from this very machine, by http." | comment }}
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+{{ "Browsers that came by https once come by https for a year." | comment }}
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SILENCED_SYSTEM_CHECKS = [
+    {{ "HSTS for subdomains and its preload list bind names that are not this site's, for years." | comment | indent(4) }}
+    "security.W005",
+    "security.W021",
+]
+{{ "Pages load nothing from elsewhere and run no script of their own text." | comment }}
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+PERMISSIONS_POLICY = {
+    feature: [] for feature in ("camera", "geolocation", "microphone", "payment", "usb")
+}
+
+{{ "Everything goes to standard error, which supervisord keeps in var/log." | comment }}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django": {"handlers": ["console"], "propagate": False}},
+}
