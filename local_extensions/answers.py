@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from .translations import mark, translate
 
-# What a generated project can import already: its dependencies, and its own modules and folders.
+# What a generated project can import already: its dependencies, its own modules and folders, and
+# `test`, the one standard package that `sys.stdlib_module_names` leaves out.
 TAKEN_MODULES = frozenset(
     [
         "asgiref",
@@ -34,6 +35,7 @@ TAKEN_MODULES = frozenset(
         "sqlparse",
         "start_at_once",
         "supervisor",
+        "test",
         "typing_extensions",
         "tzdata",
         "var",
@@ -299,7 +301,10 @@ def check_install_dir(value: str) -> None:
     Valid: /srv/mon_site, /home/zoe/site, /opt/x. Invalid: srv, /srv, /srv/../etc, /etc/site, /usr/x.
     Source: the Filesystem Hierarchy Standard 3.0, chapter 3.
     """
-    if not re.fullmatch(r"/[A-Za-z0-9._/-]+", value) or posixpath.normpath(value) != value:
+    if (
+        not re.fullmatch(r"/[A-Za-z0-9._-][A-Za-z0-9._/-]*", value)
+        or posixpath.normpath(value) != value
+    ):
         raise Refused(
             mark("Write an absolute path of letters, digits and . _ - without .. or a final /.")
         )

@@ -26,8 +26,12 @@ def sh_word(value: str) -> str:
 
 
 def markdown_text(value: str) -> str:
-    """Text that Markdown shows as it is (CommonMark 2.4, backslash escapes)."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", value)
+    """A line that Markdown shows as it is (CommonMark 2.4, backslash escapes).
+
+    What means something anywhere is escaped, and what would begin a list or underline a heading.
+    """
+    escaped = re.sub(r"([\\`*_\[\]<>&~|#])", r"\\\1", value)
+    return re.sub(r"^(\d*)(?=[-+=.)])", r"\1\\", escaped)
 
 
 def comment(text: str, sign: str = "#") -> str:

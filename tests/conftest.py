@@ -11,8 +11,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pytest_cookies.plugin import Cookies, Result
@@ -83,6 +84,14 @@ class Project:
         return self.run("venv/bin/supervisorctl", *arguments, check=check)
 
 
+class Response(NamedTuple):
+    """An HTTP response, read to its end."""
+
+    status: int
+    headers: Message
+    text: str
+
+
 @dataclass
 class Site(Project):
     """A bootstrapped project whose supervisord may run."""
@@ -132,16 +141,13 @@ class Site(Project):
         children = Path(f"/proc/{master}/task/{master}/children").read_text()
         return [int(pid) for pid in children.split()]
 
-    def get(
-        self, path: str = "/", port: int = 0, timeout: float = 10, **headers: str
-    ) -> http.client.HTTPResponse:
-        """The site's response, its body read into `text`."""
+    def get(self, path: str = "/", port: int = 0, timeout: float = 10, **headers: str) -> Response:
+        """The site's response, or that of what listens on another port."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
         try:
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()
-            response.text = response.read().decode()  # type: ignore[attr-defined]
-            return response
+            return Response(response.status, response.headers, response.read().decode())
         finally:
             connection.close()
 

@@ -1,6 +1,222 @@
 """A generated site, end to end: real supervisord, real gunicorn, real requests."""
 
+import base64
+import configparser
+import gzip
+import os
+import re
+import signal
+import stat
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
 
-def test_it_answers(site):
+import pytest
+from conftest import Site, eventually
+
+# A page that takes its time; the template has none.
+SLOW_PAGE = """
+import time
+
+from django.http import HttpResponse
+
+
+def slow(request):
+    time.sleep(5)
+    return HttpResponse("slow\\n")
+
+
+urlpatterns += [path("slow", slow)]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(make_site: Callable[..., Site]) -> Site:
+    """A bootstrapped site with a slow page."""
+    site = make_site(project_name='L\'Été "sûr"', project_slug="ete")
+    with (site.path / "ete" / "urls.py").open("a") as urls:
+        urls.write(SLOW_PAGE)
+    return site
+
+
+@pytest.fixture
+def site(made: Site) -> Site:
+    """The site, with both masters running, whatever the test before did to it."""
+    if not made.answers():
+        made.start()
+    eventually(lambda: len(made.masters()) == 2)
+    return made
+
+
+def test_the_home_page_shows_that_the_setup_works(site: Site) -> None:
+    response = site.get("/")
+    assert response.status == 200
+    assert "<h1>L&#x27;Été &quot;sûr&quot;</h1>" in response.text
+    assert re.search(r"<code>gu-ete:master-[12]</code>", response.text)
+
+
+def test_healthz_reads_the_database(site: Site) -> None:
+    assert (site.get("/healthz").status, site.get("/healthz").text) == (200, "ok\n")
+
+    rename = "from django.db import connection; connection.cursor().execute('{}')"
+    there = "ALTER TABLE django_content_type RENAME TO moved"
+    site.python("manage.py", "shell", "-c", rename.format(there))
+    response = site.get("/healthz")
+    back = "ALTER TABLE moved RENAME TO django_content_type"
+    site.python("manage.py", "shell", "-c", rename.format(back))
+
+    assert (response.status, response.text) == (503, "unavailable\n")
+    logs = "".join(log.read_text() for log in site.path.glob("var/log/gu-ete-*.log"))
+    assert "no such table: django_content_type" in logs
+
+
+def test_pages_carry_the_security_headers(site: Site) -> None:
+    headers = site.get("/").headers
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_static_files_are_compressed_and_cached_for_ever(site: Site) -> None:
+    address = re.search(r'href="(/static/pages/site\.\w+\.css)"', site.get("/").text)
+    assert address
+    url = f"http://127.0.0.1:{site.port}{address[1]}"
+    request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as response:
+        assert response.headers["Content-Encoding"] == "gzip"
+        assert "immutable" in response.headers["Cache-Control"]
+        css = gzip.decompress(response.read())
+    assert css == (site.path / "pages/static/pages/site.css").read_bytes()
+
+
+def test_the_admin_and_the_error_page_answer(site: Site) -> None:
+    assert site.get("/admin/login/").status == 200
+    response = site.get("/no-such-page")
+    assert (response.status, "Page not found" in response.text) == (404, True)
+
+
+def test_supervisorctl_needs_no_options(site: Site) -> None:
+    done = site.supervisorctl("status")
+    assert done.returncode == 0
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["gu-ete:master-1", "RUNNING"],
+        ["gu-ete:master-2", "RUNNING"],
+    ]
+
+
+def test_supervisorctl_rereads_the_config(site: Site) -> None:
+    assert site.supervisorctl("update").returncode == 0
+    assert site.supervisorctl("reread").stdout == "No config updates to processes\n"
+
+
+def test_requests_are_logged(site: Site) -> None:
+    site.get("/healthz?logged")
+    eventually(
+        lambda: any(
+            "GET /healthz?logged" in log.read_text()
+            for log in site.path.glob("var/log/gu-ete-*.log")
+        )
+    )
+
+
+def test_the_web_interface_wants_a_login(site: Site) -> None:
+    secret = site.path / "deploy" / "web_interface.conf"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    parser = configparser.RawConfigParser()
+    parser.read(secret)
+    login = f"admin:{parser['inet_http_server']['password']}"
+    basic = f"Basic {base64.b64encode(login.encode()).decode()}"
+
+    assert site.get("/", port=site.web_port).status == 401
+    assert site.get("/", port=site.web_port, Authorization="Basic YWRtaW46").status == 401
+    response = site.get("/", port=site.web_port, Authorization=basic)
+    assert (response.status, "gu-ete:master-1" in response.text) == (200, True)
+
+
+def test_only_the_owner_may_open_the_unix_socket(site: Site) -> None:
+    mode = (site.path / "var" / "ctl.sock").stat().st_mode
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) == 0o700
+
+
+def test_a_killed_worker_is_replaced(site: Site) -> None:
+    masters = site.masters()
+    master = masters["gu-ete:master-1"]
+    killed = site.workers(master)[0]
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: killed not in site.workers(master) and site.workers(master), 5)
+    eventually(site.answers, 5)
+    assert site.masters() == masters
+
+
+def test_a_killed_master_is_replaced(site: Site) -> None:
+    masters = site.masters()
+    workers = site.workers(masters["gu-ete:master-1"])
+    os.kill(masters["gu-ete:master-1"], signal.SIGKILL)
+    eventually(site.answers, 5)
+    eventually(lambda: len(site.masters()) == 2, 10)
+    assert site.masters()["gu-ete:master-2"] == masters["gu-ete:master-2"]
+    assert site.masters()["gu-ete:master-1"] != masters["gu-ete:master-1"]
+    eventually(lambda: not any(map(site.alive, workers)), 5)
+
+
+def test_a_request_in_progress_outlives_the_shutdown(site: Site) -> None:
+    answers = []
+    request = threading.Thread(target=lambda: answers.append(site.get("/slow", timeout=15)))
+    request.start()
+    time.sleep(1)
+    site.supervisorctl("shutdown")
+    request.join()
+    assert [(answer.status, answer.text) for answer in answers] == [(200, "slow\n")]
+    eventually(lambda: site.processes() == [], 10)
+
+
+def test_a_killed_supervisord_leaves_no_orphan(site: Site) -> None:
+    old = site.processes()
+    assert site.pid
+    os.kill(site.pid, signal.SIGKILL)
+    site.run("venv/bin/supervisord")
+    eventually(site.answers, 5)
+    eventually(lambda: not any(map(site.alive, old)), 5)
+    assert site.pid in site.processes()
+
+
+def test_two_sites_do_not_touch_each_other(site: Site, make_site: Callable[..., Site]) -> None:
+    other = make_site(project_slug="other")
+    other.start()
+    eventually(lambda: len(other.masters()) == 2)
+    mine, theirs = site.masters(), other.masters()
+    assert set(mine) == {"gu-ete:master-1", "gu-ete:master-2"}
+    assert set(theirs) == {"gu-other:master-1", "gu-other:master-2"}
+
+    other.stop()
+    assert other.processes() == []
+    assert site.answers()
+    assert site.masters() == mine
+
+
+def test_logs_rotate(make_site: Callable[..., Site]) -> None:
+    site = make_site(web_interface="off", project_slug="logs")
+    config = site.path / "deploy" / "supervisord.conf"
+    config.write_text(config.read_text().replace("maxbytes = 10MB", "maxbytes = 4KB"))
     site.start()
-    assert site.get("/").status == 200
+    for _ in range(200):
+        site.get("/healthz")
+    eventually(lambda: list(site.path.glob("var/log/gu-logs-*.log.1")))
+    assert all(log.stat().st_size <= 4500 for log in site.path.glob("var/log/gu-logs-*.log*"))
+
+
+def test_the_web_interface_can_be_off(make_site: Callable[..., Site]) -> None:
+    site = make_site(web_interface="off")
+    assert "inet_http_server" not in (site.path / "deploy" / "supervisord.conf").read_text()
+    assert not (site.path / "deploy" / "web_interface.conf").exists()
+    site.start()
+    assert site.supervisorctl("status").returncode in (0, 3)
+    inodes = Path(f"/proc/{site.pid}/net/tcp").read_text()
+    assert f":{site.port:04X} " in inodes
+    assert f":{site.web_port:04X} " not in inodes

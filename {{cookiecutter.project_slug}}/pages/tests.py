@@ -11,7 +11,9 @@ from django.utils.html import escape
 plain_static_files = override_settings(
     STORAGES={
         **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+        "staticfiles": {
+            "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        },
     }
 )
 
@@ -31,7 +33,9 @@ class HomePageTests(SimpleTestCase):
     def test_sends_visitors_to_https(self):
         with self.settings(SECURE_SSL_REDIRECT=True):
             response = self.client.get(reverse("home"))
-        self.assertRedirects(response, "https://testserver/", 301, fetch_redirect_response=False)
+        self.assertRedirects(
+            response, "https://testserver/", 301, fetch_redirect_response=False
+        )
 
     def test_unknown_page(self):
         response = self.client.get("/no-such-page", secure=True)
@@ -49,7 +53,9 @@ class HealthCheckTests(TestCase):
             cursor.execute("ALTER TABLE django_content_type RENAME TO moved")
         with self.assertLogs("pages.views", "ERROR"):
             response = self.client.get(reverse("healthz"))
-        self.assertEqual((response.status_code, response.content), (503, b"unavailable\n"))
+        self.assertEqual(
+            (response.status_code, response.content), (503, b"unavailable\n")
+        )
 
 
 @plain_static_files

@@ -1,0 +1,43 @@
+"""The site on every Python that it promises, as far as they are on this machine."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ENVIRONMENT, Site, eventually
+
+
+def pythons() -> dict[str, str]:
+    """Version → path of the real interpreter (a pyenv shim may stand for none)."""
+    found = {}
+    for version in ("3.10", "3.11", "3.12", "3.13"):
+        command = [f"python{version}", "-c", "import sys; print(sys.executable)"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            continue
+        if done.returncode == 0:
+            found[version] = done.stdout.strip()
+    return found
+
+
+PYTHONS = pythons()
+
+
+def test_there_is_a_python_to_test() -> None:
+    print("Tested on Python", ", ".join(PYTHONS))
+    assert PYTHONS
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_site_works(version: str, make_site: Callable[..., Site], tmp_path: Path) -> None:
+    (tmp_path / "python3").symlink_to(PYTHONS[version])
+    uv = Path(sys.executable).parent
+    site = make_site({"PATH": f"{tmp_path}:{uv}:{ENVIRONMENT['PATH']}"})
+    assert site.python("--version").stdout.startswith(f"Python {version}.")
+    site.python("-W", "error::SyntaxWarning", "manage.py", "test")
+    site.start()
+    eventually(lambda: len(site.masters()) == 2)
+    assert site.get("/").status == 200

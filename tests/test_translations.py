@@ -1,0 +1,85 @@
+"""Every short text in both languages, each written by its own rules."""
+
+import ast
+import re
+import string
+from collections.abc import Iterator
+
+import pytest
+from conftest import ROOT
+from jinja2 import Environment, nodes
+
+from local_extensions.french import FRENCH
+from local_extensions.jinja import TemplateExtension
+from local_extensions.translations import french_typography, printable, translate
+
+
+def texts_of_templates() -> Iterator[str]:
+    """What the files that Jinja renders give to `_()` and to the `comment` filter."""
+    environment = Environment(extensions=[TemplateExtension])
+    folders = ("hooks/*", "templates/*", "{{*}}/**/*")
+    files = [ROOT / "cookiecutter.json", *(file for glob in folders for file in ROOT.glob(glob))]
+    for file in files:
+        if file.is_file() and "__pycache__" not in file.parts:
+            tree = environment.parse(file.read_text(encoding="utf-8"))
+            for call in tree.find_all(nodes.Call):
+                if isinstance(call.node, nodes.Name) and call.node.name == "_":
+                    yield call.args[0].as_const()
+            for used in tree.find_all(nodes.Filter):
+                if used.name == "comment" and used.node:
+                    yield used.node.as_const()
+
+
+def texts_of_modules() -> Iterator[str]:
+    """What our Python gives to `mark()` and `translate()`."""
+    for file in (*ROOT.glob("local_extensions/*.py"), *ROOT.glob("script/*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="mark" | "translate"), args=[ast.Constant(value=str(text)), *_]
+                ):
+                    yield text
+
+
+def test_the_catalogue_has_every_text_and_no_other() -> None:
+    assert {*texts_of_templates(), *texts_of_modules()} == set(FRENCH)
+
+
+@pytest.mark.parametrize("english", FRENCH)
+def test_a_translation_keeps_the_places_for_values(english: str) -> None:
+    french = FRENCH[english]
+    assert re.findall(r"%s", french) == re.findall(r"%s", english)
+    if "%(here)s" not in english:
+        fields = [
+            {name for _, name, _, _ in string.Formatter().parse(text) if name}
+            for text in (english, french)
+        ]
+        assert "{start|" in english or fields[0] == fields[1]
+
+
+@pytest.mark.parametrize("french", FRENCH.values())
+def test_french_is_written_with_french_spaces(french: str) -> None:
+    prose = re.sub(r"\S*[/.]\S+|\[[^]]*\]|https?:\S*", "", french)
+    assert not re.search(r"[^\s][;!?»]", prose), "a space belongs before it"
+    assert not re.search(r"[^\s\d]:(?=\s|$)", prose), "a space belongs before the colon"
+    assert not re.search(r"«(?! )", prose), "a space belongs after it"
+    assert "’" not in french, "typed with an ordinary apostrophe; typography sets the other"
+
+
+def test_typography() -> None:
+    typed = "L'été : « déjà » ; vraiment ? Oui !"
+    assert french_typography(typed) == (
+        "L’été\u00a0: «\u00a0déjà\u00a0»\u202f; vraiment\u202f? Oui\u202f!"
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("utf-8", "L’œuvre\u202f!"), ("latin-1", "L'oeuvre !"), ("ascii", "L'oeuvre !")],
+)
+def test_every_terminal_can_show_french(encoding: str, shown: str) -> None:
+    assert printable("L’œuvre\u202f!", encoding) == shown
+
+
+def test_what_is_neither_french_nor_english_gets_english() -> None:
+    assert translate("It works", "de") == "It works"
