@@ -230,9 +230,10 @@ FRENCH: dict[str, str] = {
         "Un venv inachevé, déplacé ou fait par un autre Python est refait ; si seules les"
         " dépendances ont changé, il est mis à jour."
     ),
-    "supervisord finds its config next to its venv, and deploy/start_at_once.py on Python's path.": (
-        "supervisord trouve sa configuration à côté de son venv, et deploy/start_at_once.py sur le"
-        " chemin de Python."
+    "supervisord finds its config next to its venv, and deploy/supervisor_plugin.py on Python's"
+    " path.": (
+        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin.py sur"
+        " le chemin de Python."
     ),
     "Preparing the database": "Préparation de la base de données",
     "Collecting the static files": "Rassemblement des fichiers statiques",
@@ -259,57 +260,88 @@ FRENCH: dict[str, str] = {
         "Sur une machine menée par systemd, ces fonctions lui transmettent l'action."
     ),
     "DIR and RUN_USER may be set here.": "DIR et RUN_USER peuvent être fixés ici.",
+    "supervisord keeps the folder and the umask that it starts with: not the caller's.": (
+        "supervisord garde le dossier et l'umask de son démarrage : pas ceux de l'appelant."
+    ),
     "fail CODE FORMAT VALUE...: one sentence on standard error, then the exit code.": (
         "fail CODE FORMAT VALEUR... : une phrase sur la sortie d'erreur, puis le code de sortie."
     ),
-    "Nothing of the site runs as root, and nothing of root's environment reaches it.": (
-        "Rien du site ne tourne en root, et rien de l'environnement de root ne l'atteint."
+    "The run user can write what lies in DIR, so root runs none of it, not even supervisorctl. env"
+    " keeps root's environment from it, setsid root's terminal.": (
+        "L'utilisateur du site peut écrire dans DIR : root n'en exécute rien, pas même"
+        " supervisorctl. env le coupe de l'environnement de root, setsid de son terminal."
     ),
-    "A pid file can outlive its process and its number be given to another: the name and the"
-    " owner count too.": (
-        "Un fichier de pid peut survivre à son processus et son numéro passer à un autre : le nom"
-        " et le propriétaire comptent aussi."
+    "A pid file can outlive its process, and the number go to another: its name and its venv tell.": (
+        "Un fichier de pid peut survivre à son processus, et le numéro passer à un autre, que son"
+        " nom et son venv trahissent."
+    ),
+    "only root and %s may do this: use sudo.": "seuls root et %s ont ce droit : utilisez sudo.",
+    "Before anything stops, so that a running site outlives a broken config. supervisor exits with"
+    " 2 for one; with any other code it cannot even be asked.": (
+        "Avant tout arrêt, pour qu'un site en marche survive à une configuration fausse. Pour elle,"
+        " supervisor sort avec 2 ; avec un autre code, on ne peut même pas l'interroger."
     ),
     "there is no user %s: create it, or name another in /etc/default/%s.": (
         "il n'y a pas d'utilisateur %s : créez-le, ou nommez-en un autre dans /etc/default/%s."
     ),
-    "only root and %s may do this: use sudo.": "seuls root et %s ont ce droit : utilisez sudo.",
-    "%s is missing: run ./bootstrap.sh in %s.": "%s manque : lancez ./bootstrap.sh dans %s.",
-    "Waits until every program runs; supervisorctl's first column names them, its second tells"
-    " their state.": (
-        "Attend que chaque programme tourne ; la première colonne de supervisorctl les nomme, la"
-        " deuxième dit leur état."
+    "a site must not run as root: name another user in /etc/default/%s.": (
+        "un site ne doit pas tourner en root : nommez un autre utilisateur dans /etc/default/%s."
     ),
-    "not every program runs: the logs in %s tell why.": (
-        "tous les programmes ne tournent pas : les journaux de %s disent pourquoi."
+    "it refuses %s: %s": "il refuse %s : %s",
+    "%s cannot be used: run ./bootstrap.sh in %s as %s.": (
+        "%s est inutilisable : lancez ./bootstrap.sh dans %s en tant que %s."
     ),
-    "supervisord did not start; it says why above.": (
-        "supervisord n'a pas démarré ; il dit pourquoi ci-dessus."
+    "The reason is supervisord's last line, but for a hint at its help.": (
+        "La raison est la dernière ligne de supervisord, à un renvoi à son aide près."
     ),
-    "supervisord (pid %s) does not listen to supervisorctl.": (
-        "supervisord (pid %s) n'écoute pas supervisorctl."
+    "wait_until COMMAND: for a minute or so, with a dot each half second.": (
+        "wait_until COMMANDE : une minute environ, avec un point par demi-seconde."
     ),
+    "Sets states, from supervisorctl's second column; it is RUNNING alone where all is well.": (
+        "Fixe states, d'après la deuxième colonne de supervisorctl : RUNNING seul si tout va bien."
+    ),
+    "gunicorn can run and every page of its site fail: ask for one.": (
+        "gunicorn peut tourner et toute page échouer : en demander une."
+    ),
+    "Waiting for the site": "Attente du site",
+    "not every program runs (%s): the logs in %s tell why.": (
+        "tous les programmes ne tournent pas (%s) : les journaux de %s disent pourquoi."
+    ),
+    "http://%s/healthz gives an error or nothing: the logs in %s tell why.": (
+        "http://%s/healthz donne une erreur ou rien : les journaux de %s disent pourquoi."
+    ),
+    "it did not start with %s: %s": "il n'a pas démarré avec %s : %s",
+    "By a signal: it needs no venv and no socket. As the run user: it ends no process of another.": (
+        "Par un signal, qui n'exige ni venv ni socket ; en tant qu'utilisateur du site, qui ne peut"
+        " finir un processus d'autrui."
+    ),
+    "pid %s was not started by %s: stop it as the user that started it.": (
+        "le pid %s n'a pas été lancé par %s : arrêtez-le en tant qu'utilisateur qui l'a lancé."
+    ),
+    "Stopping the site": "Arrêt du site",
     "Longer than stopwaitsecs: requests in progress end first.": (
         "Plus long que stopwaitsecs : les requêtes en cours s'achèvent d'abord."
     ),
-    "supervisord (pid %s) still has not stopped after a minute.": (
-        "supervisord (pid %s) n'est toujours pas arrêté après une minute."
+    "pid %s still has not ended after a minute.": (
+        "le pid %s n'est toujours pas fini après une minute."
     ),
     "Reads the config again and replaces the programs one after the other: meanwhile the others"
     " serve.": (
         "Relit la configuration et remplace les programmes l'un après l'autre : pendant ce temps,"
         " les autres servent."
     ),
-    "supervisord does not run.": "supervisord ne tourne pas.",
-    "supervisord refuses %s; it says why above.": (
-        "supervisord refuse %s ; il dit pourquoi ci-dessus."
+    "it does not run.": "il ne tourne pas.",
+    "it did not take up %s: the logs in %s tell why.": (
+        "il n'a pas repris %s : les journaux de %s disent pourquoi."
     ),
     "%s did not start again: the logs in %s tell why.": (
         "%s n'a pas redémarré : les journaux de %s disent pourquoi."
     ),
-    "%s cannot be read: use sudo.": "%s est illisible : utilisez sudo.",
-    "supervisord is dead, but its pid file %s is still there.": (
-        "supervisord est mort, mais son fichier de pid %s est resté."
+    "150: LSB leaves it to the program; for a site of which something has failed.": (
+        "150 : LSB le laisse au programme ; pour un site dont une partie a échoué."
+    ),
+    "it is dead, but its pid file %s is still there.": (
+        "il est mort, mais son fichier de pid %s est resté."
     ),
     "usage: %s {start|stop|restart|try-restart|reload|force-reload|status}": (
         "usage : %s {start|stop|restart|try-restart|reload|force-reload|status}"
@@ -347,9 +379,9 @@ FRENCH: dict[str, str] = {
     "The commands that supervisorctl and the web interface call.": (
         "Les commandes qu'appellent supervisorctl et l'interface web."
     ),
-    "Starts the site at once, not after supervisord's first idle second: deploy/start_at_once.py.": (
-        "Démarre le site aussitôt, sans attendre la première seconde de supervisord :"
-        " deploy/start_at_once.py."
+    "Starts the site at once, and says clearly when a port is taken: deploy/supervisor_plugin.py.": (
+        "Démarre le site aussitôt, et dit clairement quand un port est pris :"
+        " deploy/supervisor_plugin.py."
     ),
     "An fcgi-program is a program whose listening socket supervisord opens and holds: while one"
     " gunicorn restarts, the other answers on the same socket.": (
@@ -369,18 +401,24 @@ FRENCH: dict[str, str] = {
         "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
         " avant l'arrêt ; ensuite les workers partent avec leur maître."
     ),
-    # deploy/start_at_once.py
-    "Makes supervisord start its programs at once.": (
-        "Fait démarrer aussitôt les programmes de supervisord."
+    # deploy/supervisor_plugin.py
+    "What supervisord does not do by itself; deploy/supervisord.conf names this module.": (
+        "Ce que supervisord ne fait pas de lui-même ; deploy/supervisord.conf nomme ce module."
     ),
-    "Without it, supervisord waits up to a second for a first connection before it starts them.": (
-        "Sans lui, supervisord attend jusqu'à une seconde une première connexion."
+    "Says in one sentence that a port is taken; supervisord would show its own code.": (
+        "Dit en une phrase qu'un port est pris ; supervisord montrerait son propre code."
+    ),
+    "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
+        "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    ),
+    "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
+        "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
     ),
     "supervisord wants an object whose methods become commands; there are none.": (
         "supervisord veut un objet dont les méthodes sont des commandes ; aucune ici."
     ),
-    "Called by supervisord at its start: see [rpcinterface:x] in its manual.": (
-        "Appelé par supervisord à son démarrage : voir [rpcinterface:x] dans son manuel."
+    "Makes supervisord start its programs at once: it would wait up to a second.": (
+        "Fait démarrer aussitôt les programmes : supervisord attendrait jusqu'à une seconde."
     ),
     # deploy/gunicorn.conf.py
     "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (

@@ -15,7 +15,7 @@ FILES = [
     "bootstrap.sh",
     "deploy/gunicorn.conf.py",
     "deploy/init.d/supervisord",
-    "deploy/start_at_once.py",
+    "deploy/supervisor_plugin.py",
     "deploy/supervisord.conf",
     "manage.py",
     "pages/__init__.py",

@@ -6,6 +6,7 @@ import gzip
 import os
 import re
 import signal
+import socket
 import stat
 import threading
 import time
@@ -220,3 +221,20 @@ def test_the_web_interface_can_be_off(make_site: Callable[..., Site]) -> None:
     inodes = Path(f"/proc/{site.pid}/net/tcp").read_text()
     assert f":{site.port:04X} " in inodes
     assert f":{site.web_port:04X} " not in inodes
+
+
+def test_a_taken_port_is_said_in_one_sentence(site: Site) -> None:
+    site.stop()
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", site.port))
+        holder.listen()
+        done = site.run("venv/bin/supervisord", check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.endswith(
+        f"Could not create FastCGI socket tcp://127.0.0.1:{site.port}:"
+        " [Errno 98] Address already in use\n"
+        "Stop the program that listens there, or change socket= in deploy/supervisord.conf.\n"
+    )
+    assert site.processes() == []

@@ -173,7 +173,7 @@ if [ "$(venv_made_from)" != "$(cat $stamp 2>/dev/null)" ]; then
     [ "$(venv_made_from | head -n 2)" = "$(head -n 2 $stamp 2>/dev/null)" ] || rm -rf venv
     rm -f $stamp
     make_venv
-    {{ "supervisord finds its config next to its venv, and deploy/start_at_once.py on Python's path." | comment | indent(4) }}
+    {{ "supervisord finds its config next to its venv, and deploy/supervisor_plugin.py on Python's path." | comment | indent(4) }}
     ln -sf ../deploy/supervisord.conf venv/supervisord.conf
     for packages in venv/lib/python3.*/site-packages; do
         echo ../../../../deploy >"$packages/deploy.pth"
