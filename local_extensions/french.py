@@ -291,8 +291,9 @@ FRENCH: dict[str, str] = {
     "%s cannot be used: run ./bootstrap.sh in %s as %s.": (
         "%s est inutilisable : lancez ./bootstrap.sh dans %s en tant que %s."
     ),
-    "The reason is supervisord's last line, but for a hint at its help.": (
-        "La raison est la dernière ligne de supervisord, à un renvoi à son aide près."
+    "supervisord tells why it ends in its last two lines, but for a hint at its help.": (
+        "supervisord dit pourquoi il finit dans ses deux dernières lignes, à un renvoi à son aide"
+        " près."
     ),
     "wait_until COMMAND: for a minute or so, with a dot each half second.": (
         "wait_until COMMANDE : une minute environ, avec un point par demi-seconde."

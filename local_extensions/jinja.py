@@ -1,5 +1,6 @@
 """What cookiecutter.json, the hooks and the generated files may call while Jinja renders them."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,11 +61,18 @@ def check_answers(answers: Mapping[str, object]) -> str:
     return "yes"
 
 
+def without_traceback(record: logging.LogRecord) -> bool:
+    """A hook that refuses has said why: Cookiecutter's own stack would only bury the reason."""
+    record.exc_info = None
+    return True
+
+
 class TemplateExtension(Extension):
     """Named in `_extensions` of cookiecutter.json."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        logging.getLogger("cookiecutter.hooks").addFilter(without_traceback)
         environment.globals["_"] = _
         environment.globals["template_root"] = str(Path(__file__).parents[1])
         environment.filters.update(

@@ -282,6 +282,7 @@ def test_a_replay_file_is_held_to_the_same_rules(folder: Path) -> None:
 
     done = cookiecutter(folder, str(ROOT), "--replay-file", str(changed))
     assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     assert "project_slug = 'class'" in done.stderr
     assert "email = None\n    The answer is missing, or is not a text." in done.stderr
     assert not (folder / "class").exists()

@@ -63,6 +63,7 @@ def test_a_broken_project_is_refused(
     done = generate(template, short_folder / "broken")
     assert done.returncode == 1
     assert message in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (short_folder / "broken" / "my_site").exists()
 
 
