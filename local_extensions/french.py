@@ -276,16 +276,16 @@ FRENCH: dict[str, str] = {
         " nom et son venv trahissent."
     ),
     "only root and %s may do this: use sudo.": "seuls root et %s ont ce droit : utilisez sudo.",
-    "Before anything stops, so that a running site outlives a broken config. supervisor exits with"
-    " 2 for one; with any other code it cannot even be asked.": (
-        "Avant tout arrêt, pour qu'un site en marche survive à une configuration fausse. Pour elle,"
-        " supervisor sort avec 2 ; avec un autre code, on ne peut même pas l'interroger."
+    "a site must not run as root: name another user in /etc/default/%s.": (
+        "un site ne doit pas tourner en root : nommez un autre utilisateur dans /etc/default/%s."
+    ),
+    "Asked before anything stops, so that a running site outlives a broken config. supervisor's"
+    " exit code for one is 2; any other means that it cannot even be asked.": (
+        "Demandé avant tout arrêt, pour qu'un site en marche survive à une configuration fausse."
+        " supervisor la signale par le code 2 ; avec tout autre, il ne peut même pas répondre."
     ),
     "there is no user %s: create it, or name another in /etc/default/%s.": (
         "il n'y a pas d'utilisateur %s : créez-le, ou nommez-en un autre dans /etc/default/%s."
-    ),
-    "a site must not run as root: name another user in /etc/default/%s.": (
-        "un site ne doit pas tourner en root : nommez un autre utilisateur dans /etc/default/%s."
     ),
     "it refuses %s: %s": "il refuse %s : %s",
     "%s cannot be used: run ./bootstrap.sh in %s as %s.": (
@@ -311,35 +311,39 @@ FRENCH: dict[str, str] = {
     "http://%s/healthz gives an error or nothing: the logs in %s tell why.": (
         "http://%s/healthz donne une erreur ou rien : les journaux de %s disent pourquoi."
     ),
+    "supervisord could not write over one that root left.": (
+        "supervisord ne pourrait récrire celui que root aurait laissé."
+    ),
     "it did not start with %s: %s": "il n'a pas démarré avec %s : %s",
+    "What has failed or was stopped gets another try.": (
+        "Ce qui a échoué ou fut arrêté a droit à un nouvel essai."
+    ),
     "By a signal: it needs no venv and no socket. As the run user: it ends no process of another.": (
         "Par un signal, qui n'exige ni venv ni socket ; en tant qu'utilisateur du site, qui ne peut"
         " finir un processus d'autrui."
     ),
-    "pid %s was not started by %s: stop it as the user that started it.": (
-        "le pid %s n'a pas été lancé par %s : arrêtez-le en tant qu'utilisateur qui l'a lancé."
+    "process %s was not started by %s: stop it as the user that started it.": (
+        "le processus %s n'a pas été lancé par %s : arrêtez-le sous l'utilisateur qui l'a lancé."
     ),
     "Stopping the site": "Arrêt du site",
     "Longer than stopwaitsecs: requests in progress end first.": (
         "Plus long que stopwaitsecs : les requêtes en cours s'achèvent d'abord."
     ),
-    "pid %s still has not ended after a minute.": (
-        "le pid %s n'est toujours pas fini après une minute."
-    ),
+    "process %s still runs after a minute.": "le processus %s tourne encore après une minute.",
     "Reads the config again and replaces the programs one after the other: meanwhile the others"
     " serve.": (
         "Relit la configuration et remplace les programmes l'un après l'autre : pendant ce temps,"
         " les autres servent."
     ),
     "it does not run.": "il ne tourne pas.",
-    "it did not take up %s: the logs in %s tell why.": (
-        "il n'a pas repris %s : les journaux de %s disent pourquoi."
+    "it did not apply %s: the logs in %s tell why.": (
+        "il n'a pas appliqué %s : les journaux de %s disent pourquoi."
     ),
     "%s did not start again: the logs in %s tell why.": (
         "%s n'a pas redémarré : les journaux de %s disent pourquoi."
     ),
-    "150: LSB leaves it to the program; for a site of which something has failed.": (
-        "150 : LSB le laisse au programme ; pour un site dont une partie a échoué."
+    "150, a code that LSB leaves to the program: a part of the site has failed.": (
+        "150, un code que LSB laisse au programme : une partie du site a échoué."
     ),
     "it is dead, but its pid file %s is still there.": (
         "il est mort, mais son fichier de pid %s est resté."

@@ -1,0 +1,463 @@
+"""The init script, run as root on this machine: the exit codes are those of LSB Core 5.0, 22.2.
+
+The tests stand in the order that starts and stops the site least; each works alone too.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ENVIRONMENT, LANGUAGES, Project, Run, Site, free_port, require
+from test_site import SLOW_PAGE
+
+USER = "www-data"
+ACTIONS = ("start", "stop", "restart", "try-restart", "reload", "force-reload", "status")
+
+
+@dataclass
+class Server(Site):
+    """A site in its install_dir, and its init script where only root may write."""
+
+    script: Path = Path()
+
+    def init(
+        self, *arguments: str, code: int = 0, shell: tuple[str, ...] = ("sh",), **options: Any
+    ) -> Run:
+        """Runs the init script, which must end with this exit code, in a bad environment."""
+        environment = {**ENVIRONMENT, "DEBUG": "on", "SECRET_KEY": "x"}
+        options = {"env": environment, "umask": 0, **options}
+        done = self.run(*shell, str(self.script), *arguments, check=False, **options)
+        assert done.returncode == code, (
+            f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        )
+        return done
+
+    @property
+    def pidfile(self) -> Path:
+        return self.path / "var" / "supervisord.pid"
+
+    def stop(self) -> None:
+        """Ends every process of the site, however the test left it."""
+        try:
+            self.init("stop")
+        finally:
+            while pids := self.processes():
+                for pid in pids:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def root_folder() -> Iterator[Path]:
+    """A short folder of root's that everybody may enter; without root there is nothing to test."""
+    lack = pytest.fail if os.environ.get("CI") else pytest.skip
+    if os.geteuid() != 0:
+        lack("the init script is tested as root")
+    if USER not in {entry.pw_name for entry in pwd.getpwall()}:
+        lack(f"there is no user {USER}")
+    with tempfile.TemporaryDirectory(prefix="dgs") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def made(bake: Callable[..., Project], root_folder: Path) -> Iterator[Server]:
+    """A site with a slow page, bootstrapped by the user who runs it."""
+    path, home, tools = (root_folder / name for name in ("site", "home", "tools"))
+    port, web_port = free_port(), free_port()
+    project = bake(
+        install_dir=str(path),
+        run_user=USER,
+        bind=f"127.0.0.1:{port}",
+        web_interface=f"127.0.0.1:{web_port}",
+        project_slug="chess",
+    )
+    shutil.copytree(project.path, path)
+    with (path / "chess" / "urls.py").open("a") as urls:
+        urls.write(SLOW_PAGE)
+    # Some twenty starts wait for it.
+    config = path / "deploy" / "supervisord.conf"
+    config.write_text(config.read_text().replace("startsecs = 2", "startsecs = 1"))
+    home.mkdir()
+    tools.mkdir()
+    # Not the tests' own venv: a Python below root's home could not be run by another user.
+    shutil.copy(Path(sys.executable).parent / "uv", tools)
+    script = shutil.copy(path / "deploy" / "init.d" / "supervisord", tools)
+    subprocess.run(["chown", "-R", f"{USER}:", path, home], check=True)
+    environment = {**ENVIRONMENT, "HOME": str(home), "PATH": f"{tools}:/usr/bin:/bin"}
+    server = Server(path, port, web_port, Path(script))
+    server.run("./bootstrap.sh", env=environment, user=USER, group=USER, extra_groups=[])
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def stopped(made: Server) -> Server:
+    """The site, not running, whatever the test before did to it."""
+    made.stop()
+    return made
+
+
+@pytest.fixture
+def running(made: Server) -> Server:
+    """The site, running, whatever the test before did to it."""
+    made.init("start")
+    return made
+
+
+@contextmanager
+def appended(file: Path, text: str) -> Iterator[None]:
+    """The file with this text at its end, for a while."""
+    before = file.read_text()
+    file.write_text(before + text)
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+@contextmanager
+def moved(file: Path) -> Iterator[Path]:
+    """The file under another name, for a while."""
+    away = file.rename(file.with_suffix(".moved"))
+    try:
+        yield away
+    finally:
+        away.replace(file)
+
+
+@contextmanager
+def namesake(folder: Path, *command: str, **options: Any) -> Iterator[int]:
+    """The pid of a process that is called supervisord and is none; it must live to the end."""
+    program = shutil.copy(require("sleep"), folder / "supervisord")
+    with subprocess.Popen([*command, "60"], executable=program, **options) as process:
+        try:
+            yield process.pid
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
+def privately(command: str, *shell: str) -> tuple[str, ...]:
+    """A shell that sees the machine as this command has changed it; nobody else does."""
+    return (require("unshare"), "--mount", "sh", "-c", f'{command}; exec "$@"', "sh", *shell)
+
+
+def in_background(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_its_header_says_when_to_run_it(bake: Callable[..., Project], language: str) -> None:
+    """As LSB Core 5.0, 22.3, "Comment Conventions for Init Scripts", has it."""
+    text = (bake(language=language).path / "deploy/init.d/supervisord").read_text()
+    begin, end = "### BEGIN INIT INFO\n", "### END INIT INFO\n"
+    lines = text[text.index(begin) + len(begin) : text.index(end)].splitlines()
+    header = dict(line.removeprefix("# ").split(":", 1) for line in lines)
+    assert {name: header[name].split() for name in list(header)[:6]} == {
+        "Provides": ["supervisord"],
+        "Required-Start": ["$local_fs", "$remote_fs", "$network"],
+        "Required-Stop": ["$local_fs", "$remote_fs", "$network"],
+        "Should-Start": ["$named", "$time"],
+        "Default-Start": ["2", "3", "4", "5"],
+        "Default-Stop": ["0", "1", "6"],
+    }
+    assert list(header)[6:] == ["Short-Description", "Description"]
+
+
+@pytest.mark.parametrize(
+    ("language", "answers", "sentence"),
+    [
+        ("en", {"run_user": "no_such_user"}, "there is no user no_such_user: create it, or name"),
+        ("fr", {"run_user": "no_such_user"}, "il n'y a pas d'utilisateur no_such_user : créez-le"),
+        ("en", {"install_dir": "/srv/nothing"}, "/srv/nothing/venv/bin cannot be used: run ./boot"),
+        ("fr", {"install_dir": "/srv/nothing"}, "/srv/nothing/venv/bin est inutilisable : lancez"),
+    ],
+)
+@pytest.mark.usefixtures("root_folder")
+def test_it_says_what_is_not_installed(
+    bake: Callable[..., Project], language: str, answers: dict[str, str], sentence: str
+) -> None:
+    project = bake(language=language, **answers)
+    server = Server(project.path, script=project.path / "deploy" / "init.d" / "supervisord")
+    for action in ("start", "restart"):
+        done = server.init(action, code=5)
+        assert done.stderr.startswith(f"supervisord: {sentence}")
+        assert done.stderr.count("\n") == 1
+    server.init("status", code=3)
+    server.init("stop")
+
+
+@pytest.mark.parametrize("arguments", [[], ["sing"]])
+def test_it_refuses_other_actions(made: Server, arguments: list[str]) -> None:
+    done = made.init(*arguments, code=2)
+    assert done.stderr == f"supervisord: usage: {made.script} {{{'|'.join(ACTIONS)}}}\n"
+
+
+def test_what_is_stopped_stays_stopped(stopped: Server) -> None:
+    assert stopped.init("status", code=3).stderr == "supervisord: it does not run.\n"
+    stopped.init("stop")
+    stopped.init("try-restart")
+    stopped.init("reload", code=7)
+    stopped.init("force-reload", code=7)
+    assert stopped.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "action", "code", "sentence"),
+    [
+        ("RUN_USER=root", "start", 6, "a site must not run as root: name another user in /etc/d"),
+        ("RUN_USER=root", "status", 6, "a site must not run as root: name another user in /etc/d"),
+        ("RUN_USER=no_such_user", "start", 5, "there is no user no_such_user"),
+        ("DIR=/srv/nothing", "start", 5, "/srv/nothing/venv/bin cannot be used"),
+    ],
+)
+def test_etc_default_may_set_user_and_folder(
+    stopped: Server, setting: str, action: str, code: int, sentence: str
+) -> None:
+    write = f"mount -t tmpfs tmpfs /etc/default && echo {setting} >/etc/default/supervisord"
+    done = stopped.init(action, code=code, shell=privately(write, "sh"))
+    assert done.stderr.startswith(f"supervisord: {sentence}")
+    assert stopped.processes() == []
+
+
+@pytest.mark.parametrize("found", ["", "garbage", "-1", "1", "../self"])
+def test_a_pid_file_of_nothing_means_dead(stopped: Server, found: str) -> None:
+    stopped.pidfile.write_text(found)
+    stopped.init("status", code=1)
+    stopped.init("reload", code=7)
+    stopped.init("try-restart")
+    stopped.init("stop")
+    stopped.init("status", code=3)
+
+
+def test_stop_ends_no_process_of_another_user(stopped: Server, root_folder: Path) -> None:
+    """Who breaks into the site can write any pid into its pid file."""
+    with namesake(root_folder, f"{stopped.path}/venv/bin/supervisord") as pid:
+        stopped.pidfile.write_text(str(pid))
+        done = stopped.init("stop", code=1)
+        assert f"process {pid} was not started by {USER}" in done.stderr
+    stopped.init("status", code=1)
+
+
+def test_start_says_that_the_password_is_missing(stopped: Server) -> None:
+    with moved(stopped.path / "deploy" / "web_interface.conf"):
+        done = stopped.init("start", code=6)
+    assert "incomplete authentication" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert stopped.processes() == []
+
+
+def test_start_says_that_a_port_is_taken_and_leaves_nothing_behind(stopped: Server) -> None:
+    for port, reason in (
+        (stopped.port, f"tcp://127.0.0.1:{stopped.port}: [Errno 98] Address already in use"),
+        (stopped.web_port, "Another program is already listening on a port"),
+    ):
+        with socket.socket() as holder:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", port))
+            holder.listen()
+            done = stopped.init("start", code=1)
+        assert reason in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert stopped.processes() == []
+        stopped.init("status", code=3)
+    stopped.init("restart")
+
+
+def test_start_returns_once_the_site_answers(stopped: Server) -> None:
+    done = stopped.init("start")
+    assert stopped.get("/healthz").status == 200
+    assert len(stopped.masters()) == 2
+    assert done.stdout.startswith("Waiting for the site .")
+    assert done.stderr == ""
+
+    pids = stopped.processes()
+    stopped.init("start")
+    assert stopped.processes() == pids
+
+
+def test_nothing_of_root_reaches_the_site(running: Server) -> None:
+    user = pwd.getpwnam(USER)
+    pids = running.processes()
+    assert len(pids) >= 5
+    for pid in pids:
+        process = Path(f"/proc/{pid}")
+        status = dict(line.split(":\t") for line in (process / "status").read_text().splitlines())
+        assert set(status["Uid"].split()) == {str(user.pw_uid)}
+        assert set(status["Gid"].split()) == {str(user.pw_gid)}
+        assert status["Groups"].split() == [str(user.pw_gid)]
+        variables = (process / "environ").read_text().rstrip("\0").split("\0")
+        inherited = dict(variable.split("=", 1) for variable in variables)
+        assert inherited["HOME"] == str(running.path)
+        assert not inherited.keys() & {"DEBUG", "SECRET_KEY", "LC_ALL"}
+    assert Path(f"/proc/{running.pid}/cwd").readlink() == Path("/")
+    assert not (running.path / "var" / "log" / "supervisord.log").stat().st_mode & 0o022
+
+
+def test_roots_terminal_is_out_of_reach_of_the_site(running: Server) -> None:
+    """A program that has root's terminal could type into it (CVE-2005-4890)."""
+    supervisorctl = running.path / "venv" / "bin" / "supervisorctl"
+    terminal = (require("script"), "-qc")
+    with moved(supervisorctl):
+        supervisorctl.write_text(
+            "#!/bin/sh\nif true 2>/dev/null </dev/tty; then echo within; else echo out of; fi\n"
+        )
+        supervisorctl.chmod(0o755)
+        plain = running.run(*terminal, str(supervisorctl), "/dev/null")
+        by_init = running.run(*terminal, f"sh {running.script} status", "/dev/null", check=False)
+    assert "within" in plain.stdout
+    assert "out of" in by_init.stdout
+
+
+def test_only_root_and_the_run_user_may_use_it(running: Server) -> None:
+    running.init("status", user=USER, group=USER, extra_groups=[])
+    for action in ACTIONS:
+        done = running.init(action, code=4, user="nobody", extra_groups=[])
+        assert done.stderr == f"supervisord: only root and {USER} may do this: use sudo.\n"
+    assert running.answers()
+
+
+@pytest.mark.parametrize(
+    ("action", "shell"), [("restart", ("dash",)), ("try-restart", ("bash", "--posix"))]
+)
+def test_restart_gives_new_processes_in_every_shell(
+    running: Server, action: str, shell: tuple[str, ...]
+) -> None:
+    require(shell[0])
+    pids = set(running.processes())
+    done = running.init(action, shell=shell)
+    assert done.stdout.startswith("Stopping the site .")
+    assert done.stderr == ""
+    assert running.answers()
+    assert len(running.masters()) == 2
+    assert not pids & set(running.processes())
+
+
+@pytest.mark.parametrize("shell", [("dash",), ("bash", "--posix")])
+def test_it_needs_no_init_functions(running: Server, shell: tuple[str, ...]) -> None:
+    hide = "[ ! -d /lib/lsb ] || mount -t tmpfs tmpfs /lib/lsb"
+    assert running.init("status", shell=privately(hide, *shell)).stderr == ""
+
+
+@pytest.mark.parametrize("action", ["reload", "force-reload"])
+def test_reload_replaces_every_master_and_loses_no_request(running: Server, action: str) -> None:
+    pid, masters = running.pid, running.masters()
+    statuses: list[object] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                statuses.append(running.get("/healthz").status)
+            except OSError as error:
+                statuses.append(error)
+
+    threads = [in_background(ask) for _ in range(4)]
+    try:
+        running.init(action)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert len(statuses) > 100
+    assert set(statuses) == {200}
+    assert running.pid == pid
+    assert running.masters().keys() == masters.keys()
+    assert not set(running.masters().values()) & set(masters.values())
+
+
+def test_a_broken_config_stops_nothing(running: Server) -> None:
+    pids = running.processes()
+    config = running.path / "deploy" / "supervisord.conf"
+    with appended(config, "\nautorestart = perhaps\n"):
+        for action in ("restart", "try-restart", "reload", "force-reload"):
+            done = running.init(action, code=6)
+            assert done.stderr.startswith(
+                f"supervisord: it refuses {config}: Error: invalid 'autorestart' value 'perhaps'"
+            )
+            assert done.stderr.count("\n") == 1
+        running.init("start")
+    assert running.processes() == pids
+
+
+def test_a_broken_release_leaves_the_other_master_serving(running: Server) -> None:
+    masters = running.masters()
+    with appended(running.path / "chess" / "wsgi.py", "\nraise RuntimeError\n"):
+        done = running.init("reload", code=1)
+        assert "gu-chess:master-1 did not start again: the logs in" in done.stderr
+        assert {running.get("/healthz").status for _ in range(20)} == {200}
+    running.init("start")
+    assert running.masters()["gu-chess:master-2"] == masters["gu-chess:master-2"]
+
+
+def test_it_starts_after_a_kill(running: Server) -> None:
+    pid = running.pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    running.init("status", code=1)
+    running.init("start")
+    assert running.pid != pid
+    assert len(running.masters()) == 2
+
+
+def test_stop_lets_a_request_end_and_returns_once_everything_is_gone(running: Server) -> None:
+    answers: list[str] = []
+    request = in_background(lambda: answers.append(running.get("/slow", timeout=20).text))
+    time.sleep(0.5)
+    running.init("stop")
+    assert running.processes() == []
+    assert not running.pidfile.exists()
+    request.join()
+    assert answers == ["slow\n"]
+
+
+def test_the_supervisord_of_another_site_is_left_alone(stopped: Server, root_folder: Path) -> None:
+    """It may have got the pid of ours, and the same user may run it."""
+    with namesake(root_folder, "/srv/other/venv/bin/supervisord", user=USER) as pid:
+        for action, code in (("status", 1), ("stop", 0), ("start", 0)):
+            stopped.pidfile.write_text(str(pid))
+            stopped.init(action, code=code)
+        assert stopped.pid != pid
+        stopped.init("stop")
+        assert stopped.processes() == []
+
+
+def test_start_says_that_a_program_fails_and_tries_again(stopped: Server) -> None:
+    deploy = stopped.path / "deploy"
+    with (
+        appended(deploy / "supervisord.conf", "\nstartretries = 0\n"),
+        appended(deploy / "gunicorn.conf.py", "\nraise SystemExit\n"),
+    ):
+        for action, code in (("start", 1), ("start", 1), ("status", 150)):
+            assert stopped.init(action, code=code).stderr == (
+                "supervisord: not every program runs (FATAL):"
+                f" the logs in {stopped.path}/var/log tell why.\n"
+            )
+    stopped.init("start")
+
+
+def test_start_says_that_the_pages_fail(stopped: Server) -> None:
+    with appended(stopped.path / "chess" / "urls.py", "\nraise RuntimeError\n"):
+        done = stopped.init("start", code=1)
+    assert done.stderr == (
+        f"supervisord: http://127.0.0.1:{stopped.port}/healthz gives an error or nothing:"
+        f" the logs in {stopped.path}/var/log tell why.\n"
+    )
+    assert len(stopped.masters()) == 2
