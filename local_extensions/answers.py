@@ -13,8 +13,9 @@ import sys
 import unicodedata
 import zoneinfo
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from .ports import split_address
 from .translations import mark, translate
 
 # What a generated project can import already: its dependencies, its own modules and folders, and
@@ -101,8 +102,7 @@ class Refused(ValueError):
         self.details = details
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A wrong answer: its name, its value as given and why it is refused."""
 
     answer: str
@@ -153,12 +153,6 @@ def _port_used_twice(answers: Mapping[str, object]) -> list[Problem]:
         return []
     reason = mark("bind has this address and port already; take another port.")
     return [Problem("web_interface", web, Refused(reason))]
-
-
-def split_address(value: str) -> tuple[str, int]:
-    """`"localhost:8000"` as `("127.0.0.1", 8000)`. Supervisor's sockets are IPv4 only (AF_INET)."""
-    host, _, port = value.rpartition(":")
-    return ("127.0.0.1" if host == "localhost" else host), int(port)
 
 
 def check_language(value: str) -> None:

@@ -238,12 +238,12 @@ FRENCH: dict[str, str] = {
     "Preparing the database": "Préparation de la base de données",
     "Collecting the static files": "Rassemblement des fichiers statiques",
     "Everything is in place.": "Tout est en place.",
-    "start the site: http://%s/": "démarrer le site : http://%s/",
+    "start the site:": "démarrer le site :",
     "look at it": "le regarder",
     "stop it": "l'arrêter",
-    "Web interface: http://%s/ (user: admin; password: in deploy/web_interface.conf)": (
-        "Interface web : http://%s/ (utilisateur : admin ; mot de passe : dans"
-        " deploy/web_interface.conf)"
+    "Web interface:": "Interface web :",
+    "(user: admin; password: in deploy/web_interface.conf)": (
+        "(utilisateur : admin ; mot de passe : dans deploy/web_interface.conf)"
     ),
     # deploy/init.d/supervisord
     "supervisord and the site that it runs": "supervisord et le site qu'il fait tourner",

@@ -8,12 +8,13 @@ from pathlib import Path
 from jinja2 import Environment, pass_context
 from jinja2.ext import Extension
 from jinja2.runtime import Context
-from markupsafe import Markup, escape
 from slugify import slugify
 
 from . import quoting
 from .answers import Refused, check_project_slug, refusal
-from .translations import french_typography, printable, translate
+from .localize import mark_texts, translate_marked
+from .ports import taken_addresses
+from .translations import printable, translate
 
 
 @pass_context
@@ -23,17 +24,9 @@ def _(context: Context, text: str) -> str:
 
 
 @pass_context
-def comment(context: Context, text: str, sign: str = "#") -> str:
-    """`text`, in the language answered, as comment lines."""
-    return quoting.comment(_(context, text), sign)
-
-
-@pass_context
-def html(context: Context, text: str) -> Markup:
-    """Prose as HTML shows it, with the spaces and apostrophes of its language."""
-    if context["cookiecutter"]["language"] == "fr":
-        text = french_typography(text)
-    return escape(text)
+def localized(context: Context, rendered: str) -> str:
+    """A rendered file with its texts in the language answered."""
+    return translate_marked(rendered, context["cookiecutter"]["language"])
 
 
 def slug(project_name: str) -> str:
@@ -46,6 +39,13 @@ def slug(project_name: str) -> str:
         except Refused:
             continue
     return f"site_{name}"
+
+
+def allowed_hosts(answers: Mapping[str, str]) -> str:
+    """Django's ALLOWED_HOSTS for .env: the domain name, this machine, and gunicorn's address."""
+    host = answers["bind"].rpartition(":")[0]
+    names = [answers["domain_name"], "localhost", "127.0.0.1", host]
+    return ",".join(name for name in dict.fromkeys(names) if name != "0.0.0.0")
 
 
 def check_answers(answers: Mapping[str, object]) -> str:
@@ -76,12 +76,18 @@ class TemplateExtension(Extension):
         environment.globals["_"] = _
         environment.globals["template_root"] = str(Path(__file__).parents[1])
         environment.filters.update(
+            allowed_hosts=allowed_hosts,
             check_answers=check_answers,
-            comment=comment,
-            html=html,
+            localized=localized,
             markdown=quoting.markdown_text,
             python=quoting.python_string,
             refusal=refusal,
-            sh=quoting.sh_word,
             slug=slug,
+            taken_addresses=taken_addresses,
         )
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Has the texts of a file translated; what has no name (an answer, a path) has none."""
+        if name is None:
+            return source
+        return "{% filter localized %}" + mark_texts(source) + "{% endfilter %}"

@@ -6,7 +6,6 @@ compare this table with what supervisor's own code reads.
 """
 
 import configparser
-from pathlib import Path
 
 from .translations import mark
 
@@ -90,7 +89,7 @@ class WrongConfig(ValueError):
         self.details = details
 
 
-def read(path: Path) -> configparser.RawConfigParser:
+def read(path: str) -> configparser.RawConfigParser:
     """The config, parsed as supervisor's `UnhosedConfigParser` does, but strictly.
 
     Raises WrongConfig for what is not INI, for a section or key given twice, and for one that
@@ -98,10 +97,11 @@ def read(path: Path) -> configparser.RawConfigParser:
     """
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=True)
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            parser.read_file(file)
     except configparser.Error as error:
         raise WrongConfig(
-            mark("supervisord cannot read {file}: {error}"), file=path.name, error=error.message
+            mark("supervisord cannot read {file}: {error}"), file=path, error=error.message
         ) from error
     for section in parser.sections():
         known = KNOWN_KEYS.get(section.partition(":")[0])
@@ -109,7 +109,7 @@ def read(path: Path) -> configparser.RawConfigParser:
             raise WrongConfig(
                 mark("supervisord knows no section [{section}] ({file})."),
                 section=section,
-                file=path.name,
+                file=path,
             )
         for key in parser.options(section):
             if key not in known:
@@ -117,6 +117,6 @@ def read(path: Path) -> configparser.RawConfigParser:
                     mark("supervisord knows no key {key} in [{section}] ({file})."),
                     key=key,
                     section=section,
-                    file=path.name,
+                    file=path,
                 )
     return parser

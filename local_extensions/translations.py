@@ -7,8 +7,6 @@ files per language (`templates/`).
 import re
 import unicodedata
 
-from .french import FRENCH
-
 NO_BREAK_SPACE = "\u00a0"
 NARROW_NO_BREAK_SPACE = "\u202f"
 KEYBOARD = str.maketrans({"’": "'", NO_BREAK_SPACE: " ", NARROW_NO_BREAK_SPACE: " ", "œ": "oe"})
@@ -24,7 +22,11 @@ def translate(text: str, language: str) -> str:
 
     Raises KeyError where the catalogue lacks it: a half-French project is a bug.
     """
-    return FRENCH[text] if language == "fr" else text
+    if language != "fr":
+        return text
+    from .french import FRENCH  # only here: the catalogue is most of what a hook would load
+
+    return FRENCH[text]
 
 
 def french_typography(text: str) -> str:

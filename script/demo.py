@@ -19,7 +19,7 @@ TEMPLATE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TEMPLATE))
 
 from local_extensions import answers as rules
-from local_extensions.project import is_taken
+from local_extensions.ports import is_taken, split_address
 from local_extensions.translations import mark, printable, translate
 
 SECONDS_TO_ANSWER = 60
@@ -144,7 +144,7 @@ def wait_until_it_answers(say: Speaker, bind: str) -> None:
     deadline = time.monotonic() + SECONDS_TO_ANSWER
     while time.monotonic() < deadline:
         try:
-            connection = http.client.HTTPConnection(*rules.split_address(bind), timeout=5)
+            connection = http.client.HTTPConnection(*split_address(bind), timeout=5)
             connection.request("GET", "/")
             if connection.getresponse().status == 200:
                 print()

@@ -62,6 +62,7 @@ def test_nothing_of_jinja_is_left(project: Project) -> None:
     for name in FILES:
         text = (project.path / name).read_text(encoding="utf-8")
         assert "cookiecutter" not in text.lower()
+        assert not re.search(r"[#;]: |\b_(sh|py|html|)\(|[\x00-\x08]", text), name
         if not name.endswith(".html"):
             assert not re.search(r"\{\{|\{%|%\}", text), name
         assert text == "" or text.endswith("\n"), name

@@ -44,9 +44,13 @@ def generate(template: Path, folder: Path, *answers: str) -> Run:
             "autorestrat = true",
             "supervisord knows no key autorestrat in [fcgi-program:gu-my_site]",
         ),
-        (CONFIG, "numprocs = 3", "supervisord cannot read supervisord.conf: "),
-        (CONFIG, "[programme:x]", "supervisord knows no section [programme:x] (supervisord.conf)."),
-        (CONFIG, "no equals sign", "supervisord cannot read supervisord.conf: "),
+        (CONFIG, "numprocs = 3", "supervisord cannot read deploy/supervisord.conf: "),
+        (
+            CONFIG,
+            "[programme:x]",
+            "supervisord knows no section [programme:x] (deploy/supervisord.conf).",
+        ),
+        (CONFIG, "no equals sign", "supervisord cannot read deploy/supervisord.conf: "),
         (
             "{{cookiecutter.project_slug}}/manage.py",
             "if:",
@@ -102,8 +106,8 @@ def test_the_config_is_read_as_supervisor_reads_it(tmp_path: Path) -> None:
     """Its inline comments, and its keys in whichever case."""
     config = tmp_path / "supervisord.conf"
     config.write_text("[supervisord]\nlogfile = a;b ; a comment\nPidfile=x\n")
-    parser = read(config)
+    parser = read(str(config))
     assert parser["supervisord"]["logfile"] == "a;b"
     config.write_text("[supervisord]\nuser = a\nUSER = b\n")
     with pytest.raises(WrongConfig):
-        read(config)
+        read(str(config))

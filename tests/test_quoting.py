@@ -6,8 +6,11 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import DictLoader, Environment
 
 from local_extensions.answers import Refused, check_text
+from local_extensions.jinja import TemplateExtension
+from local_extensions.localize import mark_texts, translate_marked
 from local_extensions.quoting import comment, markdown_text, python_string, sh_word
 
 
@@ -56,3 +59,26 @@ def test_comment() -> None:
     assert comment(french, ";") == (
         "; Une phrase assez longue pour tenir sur deux lignes, que rien ne coupe\n; avant : ceci."
     )
+
+
+def test_texts_are_translated_where_they_stand() -> None:
+    source = '    #: It works\nsay _sh("It works") _py("It works") # _("Forbidden")\n'
+    marked = mark_texts(source)
+    assert translate_marked(marked, "en") == (
+        "    # It works\nsay 'It works' \"It works\" # Forbidden\n"
+    )
+    assert translate_marked(marked, "fr") == (
+        "    # Ça marche\nsay 'Ça marche' \"Ça marche\" # Accès interdit\n"
+    )
+
+
+def test_an_answer_that_looks_like_a_text_stays_as_it_is() -> None:
+    environment = Environment(
+        loader=DictLoader({"file": 'x = {{ cookiecutter.name | python }}  # _("It works")\n'}),
+        extensions=[TemplateExtension],
+        keep_trailing_newline=True,
+    )
+    for name in ('_("It works")', "#: It works", "_html('x')"):
+        answers = {"name": name, "language": "fr"}
+        rendered = environment.get_template("file").render(cookiecutter=answers)
+        assert rendered == f"x = {python_string(name)}  # Ça marche\n"

@@ -7,27 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import ROOT
-from jinja2 import Environment, nodes
 
+from local_extensions import localize
 from local_extensions.french import FRENCH
-from local_extensions.jinja import TemplateExtension
 from local_extensions.translations import french_typography, printable, translate
 
 
 def texts_of_templates() -> Iterator[str]:
-    """What the files that Jinja renders give to `_()` and to the `comment` filter."""
-    environment = Environment(extensions=[TemplateExtension])
-    folders = ("hooks/*", "templates/*", "{{*}}/**/*")
-    files = [ROOT / "cookiecutter.json", *(file for glob in folders for file in ROOT.glob(glob))]
-    for file in files:
-        if file.is_file() and "__pycache__" not in file.parts:
-            tree = environment.parse(file.read_text(encoding="utf-8"))
-            for call in tree.find_all(nodes.Call):
-                if isinstance(call.node, nodes.Name) and call.node.name == "_":
-                    yield call.args[0].as_const()
-            for used in tree.find_all(nodes.Filter):
-                if used.name == "comment" and used.node:
-                    yield used.node.as_const()
+    """What the default answers and the generated files say."""
+    yield from re.findall(r"_\('(.*?)'\)", (ROOT / "cookiecutter.json").read_text())
+    for file in ROOT.glob("{{*}}/**/*"):
+        if file.is_file():
+            yield from localize.texts(file.read_text(encoding="utf-8"))
 
 
 def texts_of_modules() -> Iterator[str]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""{{ _("Django's commands for this site: venv/bin/python manage.py help") }}"""
+"""_("Django's commands for this site: venv/bin/python manage.py help")"""
 
 import os
 import sys

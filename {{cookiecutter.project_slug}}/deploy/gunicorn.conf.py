@@ -1,4 +1,4 @@
-"""{{ _("Settings of gunicorn; each of the two masters that supervisord runs reads them.") }}"""
+"""_("Settings of gunicorn; each of the two masters that supervisord runs reads them.")"""
 
 import ctypes
 import gc
@@ -8,48 +8,48 @@ import sys
 
 wsgi_app = "{{ cookiecutter.project_slug }}.wsgi"
 
-{{ "The listening socket comes from supervisord, as standard input." | comment }}
+#: The listening socket comes from supervisord, as standard input.
 bind = "fd://0"
 
-{{ "Threads: a slow request does not hold up the others." | comment }}
+#: Threads: a slow request does not hold up the others.
 worker_class = "gthread"
 threads = 4
-{{ "One worker per processor, shared out between the two masters." | comment }}
+#: One worker per processor, shared out between the two masters.
 workers = max(1, (os.cpu_count() or 1) // 2)
 
-{{ "Load Django once, in the master: the workers share its memory and start faster." | comment }}
+#: Load Django once, in the master: the workers share its memory and start faster.
 preload_app = True
 
-{{ "Seconds without a sign of life before a worker is replaced, and seconds that a request may take to end at a stop." | comment }}
+#: Seconds without a sign of life before a worker is replaced, and seconds that a request may take to end at a stop.
 timeout = 30
 graceful_timeout = 30
 
-{{ "Replace each worker from time to time, so that a memory leak stays small; not all at once." | comment }}
+#: Replace each worker from time to time, so that a memory leak stays small; not all at once.
 max_requests = 1000
 max_requests_jitter = 100
 
-{{ "Workers show their sign of life in memory: on a busy disk it could come late." | comment }}
+#: Workers show their sign of life in memory: on a busy disk it could come late.
 if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"
 
-{{ "Requests and errors go to the output that supervisord keeps in var/log." | comment }}
+#: Requests and errors go to the output that supervisord keeps in var/log.
 accesslog = "-"
 errorlog = "-"
 
-{{ "Only a proxy on this machine may say that a request came by https." | comment }}
+#: Only a proxy on this machine may say that a request came by https.
 forwarded_allow_ips = "127.0.0.1"
 
-{{ "gunicorn's own control socket would lie in the home folder, where two sites fight for it." | comment }}
+#: gunicorn's own control socket would lie in the home folder, where two sites fight for it.
 control_socket_disable = True
 
 
 def on_starting(server):
-    """{{ _("If supervisord is killed, end too: an orphan would keep the port. Linux only.") }}"""
+    """_("If supervisord is killed, end too: an orphan would keep the port. Linux only.")"""
     if sys.platform == "linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def when_ready(server):
-    """{{ _("Keep Django's objects out of the garbage collection: their memory stays shared.") }}"""
+    """_("Keep Django's objects out of the garbage collection: their memory stays shared.")"""
     gc.freeze()

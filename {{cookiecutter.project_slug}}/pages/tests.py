@@ -1,4 +1,4 @@
-"""{{ _("Tests of the pages: venv/bin/python manage.py test") }}"""
+"""_("Tests of the pages: venv/bin/python manage.py test")"""
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -7,7 +7,7 @@ from django.test import SimpleTestCase, TestCase, override_settings
 from django.urls import reverse
 from django.utils.html import escape
 
-{{ "Tests need no collected static files." | comment }}
+#: Tests need no collected static files.
 plain_static_files = override_settings(
     STORAGES={
         **settings.STORAGES,

@@ -1,4 +1,4 @@
-"""{{ _("The pages of the site.") }}"""
+"""_("The pages of the site.")"""
 
 import logging
 import os
@@ -16,11 +16,11 @@ logger = logging.getLogger(__name__)
 
 @require_safe
 def home(request):
-    """{{ _("Shows that the site works, and what to do next.") }}"""
+    """_("Shows that the site works, and what to do next.")"""
     context = {
         "site_name": settings.SITE_NAME,
         "site_description": settings.SITE_DESCRIPTION,
-        {{ "supervisord gives these to each program that it starts." | comment | indent(8) }}
+        #: supervisord gives these to each program that it starts.
         "group": os.environ.get("SUPERVISOR_GROUP_NAME"),
         "process": os.environ.get("SUPERVISOR_PROCESS_NAME"),
     }
@@ -30,10 +30,10 @@ def home(request):
 @require_safe
 @never_cache
 def healthz(request):
-    """{{ _("Says whether the site can work: 200, or 503 with the reason in the log only.") }}"""
+    """_("Says whether the site can work: 200, or 503 with the reason in the log only.")"""
     try:
         ContentType.objects.exists()
     except Error:
-        logger.exception("{{ _("The database does not answer.") }}")
+        logger.exception(_py("The database does not answer."))
         return HttpResponse("unavailable\n", status=503, content_type="text/plain")
     return HttpResponse("ok\n", content_type="text/plain")

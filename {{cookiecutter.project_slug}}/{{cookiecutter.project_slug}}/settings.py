@@ -1,4 +1,4 @@
-"""{{ _("Settings of the site. What differs between machines comes from the environment or .env.") }}"""
+"""_("Settings of the site. What differs between machines comes from the environment or .env.")"""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ env.read_env(BASE_DIR / ".env")
 SECRET_KEY = env("SECRET_KEY")
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-{{ "Safe unless said otherwise: a server that forgets its .env sends visitors to https." | comment }}
+#: Safe unless said otherwise: a server that forgets its .env sends visitors to https.
 HTTPS = env.bool("HTTPS", default=True)
 
 SITE_NAME = {{ cookiecutter.project_name | python }}
@@ -67,10 +67,10 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": BASE_DIR / "var" / "db.sqlite3",
-        {{ "Opening the file anew for each request costs more than the queries." | comment | indent(8) }}
+        #: Opening the file anew for each request costs more than the queries.
         "CONN_MAX_AGE": 600,
         "OPTIONS": {
-            {{ "The three go together. WAL: readers and a writer do not wait for each other. NORMAL: safe with WAL, and faster. IMMEDIATE: writers queue up instead of failing with \"database is locked\"." | comment | indent(12) }}
+            #: The three go together. WAL: readers and a writer do not wait for each other. NORMAL: safe with WAL, and faster. IMMEDIATE: writers queue up instead of failing with "database is locked".
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -93,7 +93,7 @@ LANGUAGE_CODE = "{{ cookiecutter.language }}"
 TIME_ZONE = "{{ cookiecutter.time_zone }}"
 USE_TZ = True
 
-{{ "Each file gets a name with its fingerprint: browsers keep it for ever, a change is seen at once." | comment }}
+#: Each file gets a name with its fingerprint: browsers keep it for ever, a change is seen at once.
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
 STORAGES = {
@@ -103,19 +103,19 @@ STORAGES = {
     },
 }
 
-{{ "The proxy says by X-Forwarded-Proto how the visitor came; gunicorn passes it on." | comment }}
+#: The proxy says by X-Forwarded-Proto how the visitor came; gunicorn passes it on.
 SECURE_SSL_REDIRECT = HTTPS
-{{ "A health check comes from this very machine, by http." | comment }}
+#: A health check comes from this very machine, by http.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-{{ "Browsers that came by https once come by https for a year." | comment }}
+#: Browsers that came by https once come by https for a year.
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SILENCED_SYSTEM_CHECKS = [
-    {{ "HSTS for subdomains and its preload list bind names that are not this site's, for years." | comment | indent(4) }}
+    #: HSTS for subdomains and its preload list bind names that are not this site's, for years.
     "security.W005",
     "security.W021",
 ]
-{{ "Pages load nothing from elsewhere and run no script of their own text." | comment }}
+#: Pages load nothing from elsewhere and run no script of their own text.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -130,7 +130,7 @@ PERMISSIONS_POLICY = {
     feature: [] for feature in ("camera", "geolocation", "microphone", "payment", "usb")
 }
 
-{{ "Everything goes to standard error, which supervisord keeps in var/log." | comment }}
+#: Everything goes to standard error, which supervisord keeps in var/log.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -1,4 +1,4 @@
-"""{{ _("Which address shows which page.") }}"""
+"""_("Which address shows which page.")"""
 
 from django.contrib import admin
 from django.urls import path

@@ -1,4 +1,4 @@
-"""{{ _("What gunicorn serves.") }}"""
+"""_("What gunicorn serves.")"""
 
 import os
 

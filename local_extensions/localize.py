@@ -1,0 +1,65 @@
+"""Texts in the generated files, in the language answered.
+
+A file of the template holds its texts in English, in place, so that it reads like what it becomes:
+
+- a comment line that begins with `#:` or `;:` is translated, and wrapped as comment lines;
+- `_("...")` stands for the text itself, `_sh("...")` for a word of the shell, `_py("...")` for a
+  Python string, `_html("...")` for prose of a page.
+
+Before Jinja parses a file, its texts are put between characters that no answer may contain; once
+the file is rendered, they are translated. One expression a text, in Jinja, would take five times
+as long to compile, and an answer that looks like one of the above stays what it is.
+"""
+
+import re
+
+from markupsafe import escape
+
+from .quoting import comment, python_string, sh_word
+from .translations import french_typography, translate
+
+TEXT = re.compile(
+    r"^(?P<indent>[ \t]*)(?P<sign>[#;]): (?P<line>.+)$|"
+    r'\b_(?P<kind>sh|py|html|)\("(?P<string>(?:[^"\\]|\\.)+)"\)',
+    re.MULTILINE,
+)
+START, MIDDLE, END = "\x02", "\x03", "\x04"
+MARKED = re.compile(f"{START}(.*?){MIDDLE}(.*?){END}")
+
+
+def texts(source: str) -> list[str]:
+    """The English texts of a template file, in order."""
+    return [text for _, text in MARKED.findall(mark_texts(source))]
+
+
+def mark_texts(source: str) -> str:
+    """A template file with each text as START kind MIDDLE text END."""
+
+    def mark(found: re.Match[str]) -> str:
+        if found["sign"]:
+            return f"{found['indent']}{START}{found['sign']}{found['indent']}{MIDDLE}{found['line']}{END}"
+        text = re.sub(r"\\(.)", r"\1", found["string"])
+        return f"{START}{found['kind']}{MIDDLE}{text}{END}"
+
+    return TEXT.sub(mark, source)
+
+
+def translate_marked(rendered: str, language: str) -> str:
+    """A rendered file with each marked text in `language`, quoted as its kind wants."""
+
+    def write(found: re.Match[str]) -> str:
+        kind, text = found[1], translate(found[2], language)
+        match kind:
+            case "":
+                return text
+            case "sh":
+                return sh_word(text)
+            case "py":
+                return python_string(text)
+            case "html":
+                return str(escape(french_typography(text) if language == "fr" else text))
+            case _:
+                sign, indent = kind[0], kind[1:]
+                return comment(text, sign).replace("\n", f"\n{indent}")
+
+    return MARKED.sub(write, rendered)
