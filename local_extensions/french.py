@@ -140,6 +140,9 @@ FRENCH: dict[str, str] = {
         "Met le site en place : venv, dépendances, secrets, base de données, fichiers statiques."
         " Relancez-le quand vous voulez : il ne fait que ce qui manque."
     ),
+    "Where a user has set it, cd may go elsewhere.": (
+        "Quand un utilisateur l'a fixé, cd peut aller ailleurs."
+    ),
     "The catalogue's sentences are formats; what fills them in comes as arguments.": (
         "Les phrases sont des formats ; ce qui les complète arrive en arguments."
     ),
@@ -155,7 +158,9 @@ FRENCH: dict[str, str] = {
     "To fill the folder: venv/bin/pip download -r requirements.txt -d DIR": (
         "Pour remplir le dossier : venv/bin/pip download -r requirements.txt -d DOSSIER"
     ),
-    "--wheelhouse %s: there is no such folder.": "--wheelhouse %s : ce dossier n'existe pas.",
+    '--wheelhouse needs a folder that exists, not "%s".': (
+        "--wheelhouse exige un dossier qui existe, et non « %s »."
+    ),
     "%s is not an option; ./bootstrap.sh --help lists them.": (
         "%s n'est pas une option ; ./bootstrap.sh --help les énumère."
     ),
@@ -167,41 +172,50 @@ FRENCH: dict[str, str] = {
         "step TEXTE COMMANDE... : exécute une commande, avec un point par seconde ; si elle"
         " échoue, ses derniers mots."
     ),
-    "There is no space left on the disk of %s: free some and run ./bootstrap.sh again.": (
-        "Le disque de %s est plein : libérez de la place et relancez ./bootstrap.sh."
-    ),
     'It failed: "%s". The lines above tell why (all of them: %s). Then run ./bootstrap.sh again.': (
         "Échec : « %s ». Les lignes ci-dessus disent pourquoi (toutes : %s). Ensuite, relancez"
         " ./bootstrap.sh."
     ),
-    "%s cannot be written: free some space, or make this folder yours (chown).": (
-        "Impossible d'écrire %s : libérez de la place, ou rendez ce dossier vôtre (chown)."
+    "check_space MEGABYTES: whether so many are free.": (
+        "check_space MÉGAOCTETS : s'il y en a tant de libres."
     ),
-    "A symbolic link is made in one go or not at all: of two runs, one gets it.": (
-        "Un lien symbolique se crée d'un coup ou pas du tout : de deux exécutions, une seule"
-        " l'obtient."
+    "The disk of %s has %s MB free and the site needs 150: free some and run ./bootstrap.sh"
+    " again.": (
+        "Le disque de %s a %s Mo libres et il en faut 150 au site : libérez de la place et relancez"
+        " ./bootstrap.sh."
     ),
-    "Another ./bootstrap.sh is at work here (pid %s): wait for it. If there is none, remove %s.": (
-        "Un autre ./bootstrap.sh travaille ici (pid %s) : attendez-le. S'il n'y en a pas, supprimez"
-        " %s."
+    "%s cannot be written: run ./bootstrap.sh as its owner, or make it yours (sudo chown -R), or"
+    " its disk writable.": (
+        "Impossible d'écrire dans %s : lancez ./bootstrap.sh en tant que son propriétaire, ou"
+        " rendez-le vôtre (sudo chown -R), ou son disque inscriptible."
+    ),
+    "Not the Python of an active venv, which may be the one that is made anew.": (
+        "Pas le Python d'un venv activé, qui peut être celui que l'on refait."
     ),
     "Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install"
     " python3 python3-venv": (
         "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
         " install python3 python3-venv"
     ),
-    "%s cannot be used (the reason is above): stop the program that listens there, or change the"
-    " port in deploy/supervisord.conf.": (
-        "%s est inutilisable (la raison est ci-dessus) : arrêtez le programme qui y écoute, ou"
-        " changez le port dans deploy/supervisord.conf."
+    "Locks the log through descriptor 9, which every command below inherits: the lock is gone with"
+    " the last of them, however they end.": (
+        "Verrouille le journal par le descripteur 9, dont hérite chaque commande ci-dessous : le"
+        " verrou disparaît avec la dernière, quelle que soit sa fin."
+    ),
+    "Another ./bootstrap.sh is at work in %s: wait until it has ended.": (
+        "Un autre ./bootstrap.sh travaille dans %s : attendez qu'il ait fini."
+    ),
+    "%s cannot be used (%s): stop the program that listens there, or change the address in"
+    " deploy/supervisord.conf.": (
+        "%s est inutilisable (%s) : arrêtez le programme qui y écoute, ou changez l'adresse dans"
+        " deploy/supervisord.conf."
     ),
     "What the venv was made from: where it stands, its Python, the requirements.": (
         "Ce dont le venv est fait : son emplacement, son Python, les dépendances."
     ),
-    "The disk of %s has %s MB free and the site needs 150: free some and run ./bootstrap.sh"
-    " again.": (
-        "Le disque de %s a %s Mo libres et il en faut 150 au site : libérez de la place et relancez"
-        " ./bootstrap.sh."
+    "uv keeps what it downloads in the home folder; www-data, say, may not write there.": (
+        "uv garde ses téléchargements dans le dossier personnel, où www-data, par exemple, ne peut"
+        " écrire."
     ),
     "Making the venv (uv)": "Création du venv (uv)",
     "Installing the requirements (uv)": "Installation des dépendances (uv)",
@@ -213,9 +227,10 @@ FRENCH: dict[str, str] = {
     ),
     "Making the venv": "Création du venv",
     "Installing the requirements": "Installation des dépendances",
-    "All processors compile, faster than pip; its own modules can wait for their day.": (
+    "All processors compile, faster than pip; its own modules can wait for their day. A file that"
+    " cannot be compiled may never be imported.": (
         "Tous les processeurs compilent, plus vite que pip ; ses propres modules attendront leur"
-        " jour."
+        " jour. Un fichier qui ne se compile pas ne sera peut-être jamais importé."
     ),
     "Compiling the packages": "Compilation des paquets",
     "Making the venv (virtualenv)": "Création du venv (virtualenv)",
@@ -224,6 +239,9 @@ FRENCH: dict[str, str] = {
     ),
     "secret FILE TEXT: a file for its owner alone, whole or not at all.": (
         "secret FICHIER TEXTE : un fichier pour son seul propriétaire, entier ou pas du tout."
+    ),
+    "The static files of every app; the settings tell which apps there are.": (
+        "Les fichiers statiques de toutes les applications ; les réglages disent lesquelles il y a."
     ),
     "A venv that is half-made, moved or of another Python is made anew; one with other"
     " requirements is brought up to date.": (
@@ -236,6 +254,9 @@ FRENCH: dict[str, str] = {
         " le chemin de Python."
     ),
     "Preparing the database": "Préparation de la base de données",
+    "One that was interrupted may have left half a file, which Django would keep.": (
+        "Interrompue, elle a pu laisser une moitié de fichier, que Django garderait."
+    ),
     "Collecting the static files": "Rassemblement des fichiers statiques",
     "Everything is in place.": "Tout est en place.",
     "start the site:": "démarrer le site :",

@@ -2,13 +2,15 @@
 #: Sets the site up: venv, requirements, secrets, database, static files. Run it again whenever you like: it does only what is missing.
 
 set -eu
+#: Where a user has set it, cd may go elsewhere.
+unset CDPATH
 
 die() {
     format=$1
     shift
     #: The catalogue's sentences are formats; what fills them in comes as arguments.
     # shellcheck disable=SC2059
-    printf "$format\n" "$@" >&2
+    printf -- "$format\n" "$@" >&2
     exit 1
 }
 
@@ -29,7 +31,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --offline) offline=yes ;;
     --wheelhouse)
-        [ -d "${2-}" ] || die _sh("--wheelhouse %s: there is no such folder.") "${2-}"
+        [ -d "${2-}" ] || die _sh("--wheelhouse needs a folder that exists, not \"%s\".") "${2-}"
         wheelhouse=$(cd "$2" && pwd)
         shift
         ;;
@@ -45,17 +47,20 @@ if [ "$offline" ] && ! [ "$wheelhouse" ]; then
     die _sh("--offline needs --wheelhouse DIR, a folder with the packages.")
 fi
 
-cd "$(dirname "$0")"
+cd -P "$(dirname "$0")"
 log=var/log/bootstrap.log
-lock=var/bootstrap.pid
 stamp=venv/bootstrap.stamp
+manifest=var/static/staticfiles.json
+unfinished=var/static.unfinished
+bind=$(sed -n 's|^socket = tcp://\([^ ]*\).*|\1|p' deploy/supervisord.conf)
+web_interface=$(sed -n 's|^port = \([^ ]*\).*|\1|p' deploy/supervisord.conf)
 
 #: step TEXT COMMAND...: runs a command, with a dot each second; where it fails, its last words.
 step() {
     printf '%s ' "$1"
     text=$1
     shift
-    (while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do printf .; done) &
+    (while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do printf .; done) 9>&- &
     dots=$!
     status=0
     "$@" >"$log" 2>&1 || status=$?
@@ -63,51 +68,54 @@ step() {
     wait "$dots" 2>/dev/null || true
     echo
     [ $status = 0 ] && return
+    check_space 1
     tail -n 5 "$log" >&2
-    if grep -q -e 'No space left' -e 'ENOSPC' -e 'disk is full' "$log"; then
-        die _sh("There is no space left on the disk of %s: free some and run ./bootstrap.sh again.") "$PWD"
-    fi
     die _sh("It failed: \"%s\". The lines above tell why (all of them: %s). Then run ./bootstrap.sh again.") "$text" "$log"
 }
 
-cannot_write() {
-    die _sh("%s cannot be written: free some space, or make this folder yours (chown).") "$PWD/$1"
+#: check_space MEGABYTES: whether so many are free.
+check_space() {
+    free=$("$python" -c 'import shutil; print(shutil.disk_usage(".").free // 10**6)')
+    [ "$free" -ge "$1" ] ||
+        die _sh("The disk of %s has %s MB free and the site needs 150: free some and run ./bootstrap.sh again.") "$PWD" "$free"
 }
 
-take_lock() {
-    mkdir -p var/log 2>/dev/null || true
-    #: A symbolic link is made in one go or not at all: of two runs, one gets it.
-    until ln -s $$ "$lock" 2>/dev/null; do
-        other=$(readlink "$lock") || cannot_write "$lock"
-        if kill -0 "$other" 2>/dev/null; then
-            die _sh("Another ./bootstrap.sh is at work here (pid %s): wait for it. If there is none, remove %s.") "$other" "$PWD/$lock"
-        fi
-        rm -f "$lock"
-    done
-    trap 'rm -f "$lock"' EXIT
-    trap 'exit 130' INT TERM HUP
+cannot_write() {
+    check_space 1
+    die _sh("%s cannot be written: run ./bootstrap.sh as its owner, or make it yours (sudo chown -R), or its disk writable.") "$PWD/$1"
 }
 
 find_python() {
     for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
-        python=$("$python" -c 'import sys, venv; print(sys.version_info >= (3, 10) and sys.executable or 1 / 0)' 2>/dev/null) && return
+        #: Not the Python of an active venv, which may be the one that is made anew.
+        python=$("$python" -c 'import sys, venv; print(sys.version_info >= (3, 10) and sys._base_executable or 1 / 0)' 2>/dev/null) && return
     done
     die _sh("Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install python3 python3-venv")
 }
 
+#: Locks the log through descriptor 9, which every command below inherits: the lock is gone with the last of them, however they end.
+take_lock() {
+    [ -w . ] || cannot_write ""
+    { mkdir -p var/log && touch "$log"; } 2>/dev/null || cannot_write "$log"
+    exec 9>>"$log"
+    "$python" -c 'import fcntl; fcntl.flock(0, fcntl.LOCK_EX | fcntl.LOCK_NB)' <&9 2>/dev/null ||
+        die _sh("Another ./bootstrap.sh is at work in %s: wait until it has ended.") "$PWD"
+}
+
 check_ports() {
     pid=$(cat var/supervisord.pid 2>/dev/null) && kill -0 "$pid" 2>/dev/null && return
-    sed -n 's|^socket = tcp://||p; s|^port = ||p' deploy/supervisord.conf | while read -r address; do
-        "$python" - "$address" <<'PYTHON' || die _sh("%s cannot be used (the reason is above): stop the program that listens there, or change the port in deploy/supervisord.conf.") "$address"
+    for address in $bind $web_interface; do
+        reason=$("$python" -c '
 import socket, sys
-host, port = sys.argv[1].split(":")
+host, _, port = sys.argv[1].rpartition(":")
 probe = socket.socket()
 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 try:
-    probe.bind((host, int(port)))
+    probe.bind((host.strip("*"), int(port)))
 except OSError as error:
     sys.exit(error.strerror)
-PYTHON
+' "$address" 2>&1) ||
+            die _sh("%s cannot be used (%s): stop the program that listens there, or change the address in deploy/supervisord.conf.") "$address" "$reason"
     done
 }
 
@@ -118,15 +126,11 @@ venv_made_from() {
     cksum <requirements.txt
 }
 
-check_space() {
-    free=$(df -Pk . | awk 'NR == 2 { print $4 }')
-    [ "$free" -ge 150000 ] ||
-        die _sh("The disk of %s has %s MB free and the site needs 150: free some and run ./bootstrap.sh again.") "$PWD" $((free / 1000))
-}
-
 make_venv() {
     set -- --require-hashes -r requirements.txt ${wheelhouse:+--find-links "$wheelhouse"} ${offline:+--no-index}
     if command -v uv >/dev/null; then
+        #: uv keeps what it downloads in the home folder; www-data, say, may not write there.
+        [ -w "${HOME-}" ] || export UV_NO_CACHE=1
         [ -d venv ] || step _sh("Making the venv (uv)") uv venv --no-project --python "$python" venv
         step _sh("Installing the requirements (uv)") uv pip install --no-deps --python venv/bin/python --compile-bytecode "$@"
         return
@@ -141,12 +145,12 @@ make_venv() {
         [ -d venv ] || make_venv_with_pip
         step _sh("Installing the requirements") venv/bin/python -m pip "$@"
     fi
-    #: All processors compile, faster than pip; its own modules can wait for their day.
-    step _sh("Compiling the packages") venv/bin/python -m compileall -q -j 0 -x /pip/ venv/lib
+    #: All processors compile, faster than pip; its own modules can wait for their day. A file that cannot be compiled may never be imported.
+    step _sh("Compiling the packages") sh -c 'venv/bin/python -m compileall -q -j 0 -x /pip/ venv/lib || true'
 }
 
 make_venv_with_pip() {
-    if "$python" -c 'import ensurepip' 2>/dev/null; then
+    if "$python" -c 'import ensurepip; ensurepip.version()' 2>/dev/null; then
         step _sh("Making the venv") "$python" -m venv venv
     elif command -v virtualenv >/dev/null; then
         step _sh("Making the venv (virtualenv)") virtualenv --python "$python" venv
@@ -155,30 +159,42 @@ make_venv_with_pip() {
     fi
 }
 
+finish_venv() {
+    #: supervisord finds its config next to its venv, and deploy/supervisor_plugin.py on Python's path.
+    ln -sf ../deploy/supervisord.conf venv/supervisord.conf &&
+        for packages in venv/lib/python3.*/site-packages; do
+            echo ../../../../deploy >"$packages/deploy.pth"
+        done && venv_made_from >venv/stamp.new && mv venv/stamp.new $stamp
+}
+
 #: secret FILE TEXT: a file for its owner alone, whole or not at all.
 secret() {
-    (umask 077 && printf '%s\n' "$2" >"$1.new" && mv "$1.new" "$1") || cannot_write "$1"
+    (umask 077 && printf '%s\n' "$2" >var/secret && mv var/secret "$1") 2>/dev/null || cannot_write "$1"
 }
 
 random() {
     venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(48))'
 }
 
-take_lock
+#: The static files of every app; the settings tell which apps there are.
+static_files_changed() {
+    find . $stamp \( -path ./venv -o -path ./var \) -prune -o -newer $manifest \
+        \( -path '*/static*' -o -name settings.py -o -name bootstrap.stamp \) -print
+}
+
+trap 'exit 130' INT TERM HUP
 find_python
+take_lock
 check_ports
 if [ "$(venv_made_from)" != "$(cat $stamp 2>/dev/null)" ]; then
-    check_space
     #: A venv that is half-made, moved or of another Python is made anew; one with other requirements is brought up to date.
-    [ "$(venv_made_from | head -n 2)" = "$(head -n 2 $stamp 2>/dev/null)" ] || rm -rf venv
+    if [ "$(venv_made_from | head -n 2)" != "$(head -n 2 $stamp 2>/dev/null)" ]; then
+        rm -rf venv 2>/dev/null || cannot_write venv
+        check_space 150
+    fi
     rm -f $stamp
     make_venv
-    #: supervisord finds its config next to its venv, and deploy/supervisor_plugin.py on Python's path.
-    ln -sf ../deploy/supervisord.conf venv/supervisord.conf
-    for packages in venv/lib/python3.*/site-packages; do
-        echo ../../../../deploy >"$packages/deploy.pth"
-    done
-    venv_made_from >venv/stamp.new && mv venv/stamp.new $stamp
+    finish_venv 2>/dev/null || cannot_write venv
 fi
 if [ ! -f .env ]; then
     key=$(random)
@@ -194,18 +210,22 @@ fi
 if [ ! -f var/db.sqlite3 ] || ! venv/bin/python manage.py migrate --check >"$log" 2>&1; then
     step _sh("Preparing the database") venv/bin/python manage.py migrate --no-input
 fi
-if [ ! -f var/static/staticfiles.json ] || [ "$(find pages/static $stamp -newer var/static/staticfiles.json)" ]; then
+if [ -e $unfinished ] || [ ! -f $manifest ] || [ "$(static_files_changed)" ]; then
+    #: One that was interrupted may have left half a file, which Django would keep.
+    [ ! -e $unfinished ] || find var -path 'var/static/*' -type f -newer $unfinished -exec rm -f {} +
+    touch $unfinished 2>/dev/null || cannot_write $unfinished
     step _sh("Collecting the static files") venv/bin/python manage.py collectstatic --no-input
+    rm $unfinished
 fi
 
-cat <<'NEXT'
+cat <<NEXT
 _("Everything is in place.")
 
-  venv/bin/supervisord              _("start the site:") http://{{ cookiecutter.bind }}/
+  venv/bin/supervisord              _("start the site:") http://$bind/
   venv/bin/supervisorctl status     _("look at it")
   venv/bin/supervisorctl shutdown   _("stop it")
 {%- if cookiecutter.web_interface != "off" %}
 
-_("Web interface:") http://{{ cookiecutter.web_interface }}/ _("(user: admin; password: in deploy/web_interface.conf)")
+_("Web interface:") http://$web_interface/ _("(user: admin; password: in deploy/web_interface.conf)")
 {%- endif %}
 NEXT
