@@ -15,8 +15,11 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import idna
+
 from .ports import split_address
-from .translations import mark, translate
+from .quoting import idna_host
+from .translations import mark
 
 # What a generated project can import already: its dependencies, its own modules and folders, and
 # `test`, the one standard package that `sys.stdlib_module_names` leaves out.
@@ -109,13 +112,6 @@ class Problem(NamedTuple):
     value: object
     refused: Refused
 
-    def message(self, language: str) -> str:
-        reason = translate(self.refused.reason, language).format(**self.refused.details)
-        example = translate("For example: {example}", language).format(
-            example=EXAMPLES[self.answer]
-        )
-        return f"{self.answer} = {self.value!r}\n    {reason}\n    {example}"
-
 
 def problems(answers: Mapping[str, object]) -> list[Problem]:
     """Every wrong answer, in the order of the questions; an empty list where all are good."""
@@ -131,16 +127,6 @@ def problems(answers: Mapping[str, object]) -> list[Problem]:
     if not found:
         found.extend(_port_used_twice(answers))
     return found
-
-
-def refusal(answers: Mapping[str, object]) -> str:
-    """The whole message for wrong answers, in the language they ask for; empty where all are good."""
-    found = problems(answers)
-    if not found:
-        return ""
-    language = str(answers.get("language"))
-    title = translate("No project was made, because of these answers:", language)
-    return "\n\n".join([title, *(problem.message(language) for problem in found)])
 
 
 def _port_used_twice(answers: Mapping[str, object]) -> list[Problem]:
@@ -227,15 +213,17 @@ def check_email(value: str) -> None:
 def check_domain_name(value: str) -> None:
     """A host name: no scheme, port, path, wildcard or IP address.
 
-    Valid: www.example.com, localhost, xn--t-cfaa.fr. Invalid: http://example.com, a_b.fr, 10.0.0.1.
-    Source: RFC 1123, 2.1. A name with accents is written as DNS holds it (RFC 5890, A-label).
+    Valid: www.example.com, localhost, été.fr. Invalid: http://example.com, a_b.fr, 10.0.0.1.
+    Source: RFC 1123, 2.1; with accents RFC 5891, and RFC 5890's A-label is what the files get.
     """
     label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-    well_formed = re.fullmatch(rf"(?:{label}\.)*{label}", value.lower()) and len(value) <= 253
-    if not well_formed or value.rpartition(".")[2].isdigit():
-        raise Refused(
-            mark("Write a host name alone, in plain letters, without http://, port or path.")
-        )
+    try:
+        host = idna_host(value)
+    except idna.IDNAError:
+        host = ""
+    well_formed = re.fullmatch(rf"(?:{label}\.)*{label}", host) and len(host) <= 253
+    if not well_formed or host.rpartition(".")[2].isdigit():
+        raise Refused(mark("Write a host name alone, without http://, port or path."))
 
 
 def check_time_zone(value: str) -> None:

@@ -5,6 +5,25 @@ Brackets like {limit} and %s stay as they are.
 """
 
 FRENCH: dict[str, str] = {
+    # Questions
+    "Language of the site, of its README and of its messages": (
+        "Langue du site, de son README et de ses messages"
+    ),
+    "Name of the site, as people read it": "Nom du site, tel qu'on le lit",
+    "Name of its Python package (small letters, digits, _)": (
+        "Nom de son paquet Python (minuscules sans accent, chiffres, _)"
+    ),
+    "What the site is for, in one sentence": "À quoi sert le site, en une phrase",
+    "Your name": "Votre nom",
+    "Your e-mail address": "Votre adresse électronique",
+    "Host name under which the site will be reached": "Nom d'hôte sous lequel on atteindra le site",
+    "Time zone (UTC, Europe/Paris, ...)": "Fuseau horaire (UTC, Europe/Paris, ...)",
+    "Address and port of gunicorn": "Adresse et port de gunicorn",
+    "Address and port of supervisord's web interface, or off": (
+        "Adresse et port de l'interface web de supervisord, ou off"
+    ),
+    "Folder of the site on the server": "Dossier du site sur le serveur",
+    "User that runs the site on the server": "Utilisateur qui fait tourner le site sur le serveur",
     # Answers: defaults
     "My site": "Mon site",
     "A Django site served by gunicorn under supervisord": (
@@ -16,6 +35,12 @@ FRENCH: dict[str, str] = {
         "Aucun projet n'a été créé, à cause de ces réponses :"
     ),
     "For example: {example}": "Par exemple : {example}",
+    "To run it again with the suggestions and your other answers:": (
+        "Pour recommencer avec les suggestions et vos autres réponses :"
+    ),
+    "{name} is no answer of this template; they are: {names}.": (
+        "{name} n'est pas une réponse de ce modèle ; ce sont : {names}."
+    ),
     "The answer is missing, or is not a text.": "La réponse manque, ou n'est pas un texte.",
     "The languages are en (English) and fr (French).": (
         "Les langues sont en (anglais) et fr (français)."
@@ -43,8 +68,8 @@ FRENCH: dict[str, str] = {
         "{{{{, {{% et {{# sont réservés aux gabarits et ne sont pas admis."
     ),
     "Write one address, as name@domain.": "Écrivez une seule adresse, sous la forme nom@domaine.",
-    "Write a host name alone, in plain letters, without http://, port or path.": (
-        "Écrivez un nom d'hôte seul, sans accent, sans http:// ni port ni chemin."
+    "Write a host name alone, without http://, port or path.": (
+        "Écrivez un nom d'hôte seul, sans http:// ni port ni chemin."
     ),
     "The tz database has no such zone.": "La base tz ne connaît pas ce fuseau horaire.",
     "supervisord binds IPv4 addresses only.": "supervisord n'écoute que sur des adresses IPv4.",

@@ -1,6 +1,9 @@
 """What cookiecutter.json, the hooks and the generated files may call while Jinja renders them."""
 
+import atexit
 import logging
+import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +11,13 @@ from pathlib import Path
 from jinja2 import Environment, pass_context
 from jinja2.ext import Extension
 from jinja2.runtime import Context
-from slugify import slugify
 
 from . import quoting
-from .answers import Refused, check_project_slug, refusal
 from .localize import mark_texts, translate_marked
 from .ports import taken_addresses
+from .prompts import TEMPLATE, is_copy, wants_french
+from .refusals import command_line_refusal, refusal
+from .suggestions import suggestion
 from .translations import printable, translate
 
 
@@ -30,21 +34,14 @@ def localized(context: Context, rendered: str) -> str:
 
 
 def slug(project_name: str) -> str:
-    """A package name made from the site's name; what cannot be one gets `_site` or `site_`."""
-    name = slugify(project_name, separator="_")[:35].strip("_")
-    for candidate in (name, f"{name}_site"):
-        try:
-            check_project_slug(candidate)
-            return candidate
-        except Refused:
-            continue
-    return f"site_{name}"
+    """A package name made from the site's name."""
+    return suggestion("project_slug", project_name, {})
 
 
 def allowed_hosts(answers: Mapping[str, str]) -> str:
     """Django's ALLOWED_HOSTS for .env: the domain name, this machine, and gunicorn's address."""
     host = answers["bind"].rpartition(":")[0]
-    names = [answers["domain_name"], "localhost", "127.0.0.1", host]
+    names = [quoting.idna_host(answers["domain_name"]), "localhost", "127.0.0.1", host]
     return ",".join(name for name in dict.fromkeys(names) if name != "0.0.0.0")
 
 
@@ -54,7 +51,16 @@ def check_answers(answers: Mapping[str, object]) -> str:
     Cookiecutter calls it through a private variable right after the last question: nothing is
     written yet, and it also happens where the user refuses hooks.
     """
-    message = refusal(answers)
+    return stop_if(refusal(answers))
+
+
+def check_command_line(_: str) -> str:
+    """As `check_answers`, before the first question, for what the command line says wrongly."""
+    return stop_if(command_line_refusal("fr" if wants_french(os.environ) else "en"))
+
+
+def stop_if(message: str) -> str:
+    """Ends the run with this message on stderr; an empty one lets it go on."""
     if message:
         print(printable(message, sys.stderr.encoding), file=sys.stderr)
         raise SystemExit(1)
@@ -65,6 +71,11 @@ def without_traceback(record: logging.LogRecord) -> bool:
     """A hook that refuses has said why: Cookiecutter's own stack would only bury the reason."""
     record.exc_info = None
     return True
+
+
+if is_copy():
+    # Cookiecutter forgets the copy where it is refused, and always the folder around it.
+    atexit.register(shutil.rmtree, TEMPLATE.parent, ignore_errors=True)
 
 
 class TemplateExtension(Extension):
@@ -78,6 +89,7 @@ class TemplateExtension(Extension):
         environment.filters.update(
             allowed_hosts=allowed_hosts,
             check_answers=check_answers,
+            check_command_line=check_command_line,
             localized=localized,
             markdown=quoting.markdown_text,
             python=quoting.python_string,

@@ -4,6 +4,8 @@ import re
 import shlex
 import textwrap
 
+import idna
+
 from .translations import french_typography, keyboard
 
 COMMENT_WIDTH = 76
@@ -23,6 +25,14 @@ def sh_word(value: str) -> str:
     if "'" in value and not re.search(r'["$`\\]', value):
         return f'"{value}"'
     return shlex.quote(value)
+
+
+def idna_host(value: str) -> str:
+    """A host name as DNS and HTTP write it: xn--... where it has accents (UTS 46, RFC 5891).
+
+    Raises idna.IDNAError for what cannot be one.
+    """
+    return idna.encode(value, uts46=True).decode("ascii")
 
 
 def markdown_text(value: str) -> str:

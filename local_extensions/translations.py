@@ -4,6 +4,7 @@ The English text is the key; `french.FRENCH` holds its translation. Longer prose
 files per language (`templates/`).
 """
 
+import codecs
 import re
 import unicodedata
 
@@ -45,12 +46,15 @@ def keyboard(text: str) -> str:
 
 
 def printable(text: str, encoding: str) -> str:
-    """`text` as a terminal of this encoding can show it: without accents, if need be."""
-    for candidate in (text, keyboard(text)):
-        try:
-            candidate.encode(encoding)
-            return candidate
-        except UnicodeEncodeError:
-            continue
-    letters = unicodedata.normalize("NFKD", keyboard(text))
-    return letters.encode(encoding, "ignore").decode(encoding)
+    """`text` as a terminal of this encoding can show it: what it lacks comes without its accent."""
+    return text.encode(encoding, "plainer").decode(encoding)
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    """What stands for a character that an encoding lacks; see `codecs.register_error`."""
+    assert isinstance(error, UnicodeEncodeError)
+    letters = unicodedata.normalize("NFKD", keyboard(error.object[error.start]))
+    return letters.encode("ascii", "ignore").decode() or "?", error.start + 1
+
+
+codecs.register_error("plainer", _plainer)

@@ -16,9 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_cookies.plugin import Cookies, Result
 
 ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE_PARTS = (
+    "cookiecutter.json",
+    "hooks",
+    "local_extensions",
+    "templates",
+    "{{cookiecutter.project_slug}}",
+)
 LANGUAGES = ("en", "fr")
 # What a login shell has; the tests' own settings must not reach the sites. Package indexes and
 # certificates are the machine's: they stay.
@@ -26,6 +34,25 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "PIP_", "UV_", "SSL_CERT_", 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
 
 Run = subprocess.CompletedProcess[str]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="10,000 projects instead of 300")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The ordinary run tries the same examples each time; the thorough one goes on searching."""
+    thorough = config.getoption("--thorough")
+    number = 10_000 if thorough else 300
+    health = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    settings.register_profile(
+        "ours",
+        max_examples=number,
+        derandomize=not thorough,
+        deadline=None,
+        suppress_health_check=health,
+    )
+    settings.load_profile("ours")
 
 
 def require(tool: str) -> str:
@@ -167,20 +194,63 @@ def _read(path: Path) -> bytes:
 
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
-    """A folder with a short path, for a UNIX socket's path has 107 bytes at most."""
+    """A folder with a short path, for a UNIX socket's path has 107 bytes at most.
+
+    Cookiecutter's temporary files go there too: it leaves some behind.
+    """
     folder = Path(tempfile.mkdtemp(prefix="dgs"))
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
     yield folder
+    tempfile.tempdir = before
     shutil.rmtree(folder)
 
 
+def copy_template(folder: Path) -> Path:
+    """The template as a clone has it: Cookiecutter copies its folder, `.venv` and all, each time."""
+    for part in TEMPLATE_PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / part, ignore=ignored)
+        else:
+            shutil.copy(source, folder / part)
+    return folder
+
+
 @pytest.fixture(scope="session")
-def try_bake(short_folder: Path, _cookiecutter_config_file: Path) -> Callable[..., Result]:
+def template(short_folder: Path) -> Path:
+    """A copy of the template, for all tests that do not change it."""
+    folder = short_folder / "template"
+    folder.mkdir()
+    return copy_template(folder)
+
+
+def cookiecutter(folder: Path, *arguments: str, **environment: str) -> Run:
+    """The command as a user types it in this folder, with a home of its own there."""
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    variables = {**ENVIRONMENT, "HOME": str(home), "TMPDIR": str(home), **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "cookiecutter", *arguments],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def try_bake(
+    template: Path, short_folder: Path, _cookiecutter_config_file: Path
+) -> Callable[..., Result]:
     """Bakes with these answers and gives pytest-cookies' result, good or bad."""
 
     def new_folder(name: str) -> Path:
         return Path(tempfile.mkdtemp(prefix="b", dir=short_folder))
 
-    cookies = Cookies(str(ROOT), new_folder, _cookiecutter_config_file)
+    cookies = Cookies(str(template), new_folder, _cookiecutter_config_file)
     return lambda **answers: cookies.bake(extra_context=answers)
 
 

@@ -1,16 +1,10 @@
 """The rules: every answer is refused with a clear message, or gives a project that works."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, LANGUAGES, ROOT, Project, Run
-from pytest_cookies.plugin import Result
+from conftest import ROOT, Project
 
 from local_extensions.answers import EXAMPLES, RULES, Refused, problems
 
@@ -67,7 +61,15 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
         ["", "zoe", "zoe@", "@example.com", "a@b@c.fr", "a b@c.fr", "Zoé <zoe@c.fr>", "a@c.fr\n"],
     ),
     "domain_name": (
-        ["example.com", "www.example.com", "localhost", "xn--t-cfaa.fr", "EXAMPLE.com", "1.fr"],
+        [
+            "example.com",
+            "www.example.com",
+            "localhost",
+            "xn--t-9fab.fr",
+            "été.fr",
+            "EXAMPLE.com",
+            "1.fr",
+        ],
         [
             "",
             "http://a.fr",
@@ -75,7 +77,6 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             "a.fr/x",
             "*.a.fr",
             "a_b.fr",
-            "été.fr",
             "-a.fr",
             "a..fr",
             "a.fr.",
@@ -210,128 +211,3 @@ def test_a_project_name_gives_a_slug_that_is_accepted(bake: Callable[..., Projec
         "😀": "site_",
     }
     assert {name: bake(project_name=name).path.name for name in expected} == expected
-
-
-def cookiecutter(folder: Path, *arguments: str, **environment: str) -> Run:
-    """The command as a user types it, with a home folder of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "cookiecutter", *arguments],
-        cwd=folder,
-        env={**ENVIRONMENT, "HOME": str(folder / "home"), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder with an empty home in it."""
-    (tmp_path / "home").mkdir()
-    return tmp_path
-
-
-WRONG = ("project_slug=class", "email=zoe", "web_interface=8.8.8.8:9001")
-
-
-@pytest.mark.parametrize("hooks", ["yes", "no"])
-def test_the_last_question_answered_all_wrong_answers_are_shown(folder: Path, hooks: str) -> None:
-    done = cookiecutter(folder, str(ROOT), "--no-input", f"--accept-hooks={hooks}", *WRONG)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "No project was made, because of these answers:\n"
-        "\n"
-        "project_slug = 'class'\n"
-        "    This is a word of the Python language; take another.\n"
-        "    For example: mon_site\n"
-        "\n"
-        "email = 'zoe'\n"
-        "    Write one address, as name@domain.\n"
-        "    For example: zoe@example.com\n"
-        "\n"
-        "web_interface = '8.8.8.8:9001'\n"
-        "    Whoever reaches the web interface can stop the site: give it a loopback or private"
-        " address, or off.\n"
-        "    For example: 127.0.0.1:9001\n"
-    )
-    assert done.stdout == ""
-    assert [path for path in folder.rglob("*") if path.is_file()] == []
-
-
-def test_the_message_comes_in_french(folder: Path) -> None:
-    done = cookiecutter(folder, str(ROOT), "--no-input", "language=fr", *WRONG)
-    assert done.returncode == 1
-    assert done.stderr.startswith("Aucun projet n'a été créé, à cause de ces réponses :\n")
-    assert "Par exemple : mon_site" in done.stderr
-
-
-def test_an_ascii_terminal_can_show_the_message(folder: Path) -> None:
-    ascii_only = {"PYTHONIOENCODING": "ascii"}
-    done = cookiecutter(folder, str(ROOT), "--no-input", "language=fr", *WRONG, **ascii_only)
-    assert done.returncode == 1
-    assert done.stderr.startswith("Aucun projet n'a ete cree, a cause de ces reponses :\n")
-
-
-def test_a_replay_file_is_held_to_the_same_rules(folder: Path) -> None:
-    assert cookiecutter(folder, str(ROOT), "--no-input").returncode == 0
-    replay = folder / "home" / ".cookiecutter_replay" / f"{ROOT.name}.json"
-    context = json.loads(replay.read_text())
-    context["cookiecutter"] |= {"project_slug": "class", "email": None}
-    changed = folder / "changed.json"
-    changed.write_text(json.dumps(context))
-
-    done = cookiecutter(folder, str(ROOT), "--replay-file", str(changed))
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "project_slug = 'class'" in done.stderr
-    assert "email = None\n    The answer is missing, or is not a text." in done.stderr
-    assert not (folder / "class").exists()
-
-
-def test_the_api_is_held_to_the_same_rules(try_bake: Callable[..., Result]) -> None:
-    result = try_bake(run_user="root")
-    assert (type(result.exception), result.exit_code) == (SystemExit, 1)
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_questions_are_asked_in_a_terminal(folder: Path, language: str) -> None:
-    """Twelve questions in a pseudo-terminal: the language, then Return for every default."""
-    master, terminal = pty.openpty()
-    asked = subprocess.Popen(
-        [sys.executable, "-m", "cookiecutter", str(ROOT)],
-        cwd=folder,
-        env={**ENVIRONMENT, "HOME": str(folder / "home"), "TERM": "dumb"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    os.write(master, f"{LANGUAGES.index(language) + 1}\n".encode() + b"\n" * 11)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(master, 65536)
-        except OSError:  # the terminal's other end is closed
-            break
-    os.close(master)
-    assert asked.wait() == 0, shown.decode()
-    assert "[12/12] User that runs the site on the server (www-data)" in shown.decode()
-    name = {"en": "my_site", "fr": "mon_site"}[language]
-    assert (folder / name / "deploy" / "supervisord.conf").is_file()
-
-
-def test_the_default_project_is_the_same_everywhere(folder: Path) -> None:
-    """Neither the locale nor the user changes what --no-input makes."""
-    places = [
-        {"LC_ALL": "C", "USER": "zoe"},
-        {"LC_ALL": "C.UTF-8", "LANG": "fr_FR.UTF-8", "LANGUAGE": "fr", "TZ": "Asia/Tokyo"},
-    ]
-    contents = []
-    for number, place in enumerate(places):
-        output = folder / str(number)
-        output.mkdir()
-        done = cookiecutter(folder, str(ROOT), "--no-input", "--output-dir", str(output), **place)
-        assert done.returncode == 0, done.stderr
-        files = (path for path in output.rglob("*") if path.is_file())
-        contents.append({path.relative_to(output): path.read_bytes() for path in files})
-    assert contents[0] == contents[1] != {}

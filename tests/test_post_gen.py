@@ -1,15 +1,11 @@
 """What the last hook finds on this machine, after the files are written."""
 
 import os
-import shutil
 import socket
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, Project, Run, free_port
+from conftest import Run, cookiecutter, copy_template, free_port
 
 from local_extensions.supervisor_config import WrongConfig, read
 
@@ -17,23 +13,14 @@ CONFIG = "{{cookiecutter.project_slug}}/deploy/supervisord.conf"
 
 
 @pytest.fixture
-def template(short_folder: Path, tmp_path: Path) -> Path:
+def own_template(tmp_path: Path) -> Path:
     """A copy of the template that a test may spoil."""
-    copy = tmp_path / "template"
-    ignored = shutil.ignore_patterns(".*", "tests", "bench", "__pycache__")
-    return Path(shutil.copytree(ROOT, copy, ignore=ignored))
+    return copy_template(tmp_path)
 
 
 def generate(template: Path, folder: Path, *answers: str) -> Run:
-    folder.mkdir(parents=True, exist_ok=True)
-    return subprocess.run(
-        [sys.executable, "-m", "cookiecutter", str(template), "--no-input", *answers],
-        cwd=folder,
-        env={**ENVIRONMENT, "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Bakes without questions in this folder."""
+    return cookiecutter(folder, str(template), "--no-input", *answers)
 
 
 @pytest.mark.parametrize(
@@ -60,43 +47,41 @@ def generate(template: Path, folder: Path, *answers: str) -> Run:
     ],
 )
 def test_a_broken_project_is_refused(
-    template: Path, short_folder: Path, file: str, line: str, message: str
+    own_template: Path, short_folder: Path, file: str, line: str, message: str
 ) -> None:
-    with (template / file).open("a") as spoilt:
+    with (own_template / file).open("a") as spoilt:
         spoilt.write(f"{line}\n")
-    done = generate(template, short_folder / "broken")
+    done = generate(own_template, short_folder / "broken")
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (short_folder / "broken" / "my_site").exists()
 
 
-def test_a_path_too_long_for_a_unix_socket_is_refused(short_folder: Path) -> None:
-    done = generate(ROOT, short_folder / ("d" * 90), "language=fr")
+def test_a_path_too_long_for_a_unix_socket_is_refused(template: Path, short_folder: Path) -> None:
+    done = generate(template, short_folder / ("d" * 90), "language=fr")
     assert done.returncode == 1
     assert "octets et le système en admet" in done.stderr
     assert not (short_folder / ("d" * 90) / "mon_site").exists()
 
 
-def test_the_longest_accepted_path_can_be_bound(
-    bake: Callable[..., Project], short_folder: Path
-) -> None:
+def test_the_longest_accepted_path_can_be_bound(template: Path, short_folder: Path) -> None:
     """The limit counts the suffix that supervisord adds while it binds its socket."""
     room = 107 - len(os.fsencode(short_folder)) - len("//my_site/var/ctl.sock") - len(".4194304")
     folder = short_folder / ("d" * room)
-    assert generate(ROOT, folder).returncode == 0
+    assert generate(template, folder).returncode == 0
     path = folder / "my_site" / "var" / "ctl.sock"
     with socket.socket(socket.AF_UNIX) as unix_socket:
         unix_socket.bind(f"{path}.4194304")
-    assert generate(ROOT, short_folder / ("d" * (room + 1))).returncode == 1
+    assert generate(template, short_folder / ("d" * (room + 1))).returncode == 1
 
 
-def test_a_taken_port_is_only_a_warning(short_folder: Path) -> None:
+def test_a_taken_port_is_only_a_warning(template: Path, short_folder: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", free_port()))
         holder.listen()
         address = "{}:{}".format(*holder.getsockname())
-        done = generate(ROOT, short_folder / "taken", f"bind={address}")
+        done = generate(template, short_folder / "taken", f"bind={address}")
     assert done.returncode == 0
     assert done.stderr == f"Warning: something already listens on {address} of this machine.\n"
     assert (short_folder / "taken" / "my_site").is_dir()

@@ -1,6 +1,7 @@
 """Every short text in both languages, each written by its own rules."""
 
 import ast
+import json
 import re
 import string
 from collections.abc import Iterator
@@ -14,8 +15,11 @@ from local_extensions.translations import french_typography, printable, translat
 
 
 def texts_of_templates() -> Iterator[str]:
-    """What the default answers and the generated files say."""
-    yield from re.findall(r"_\('(.*?)'\)", (ROOT / "cookiecutter.json").read_text())
+    """What the questions, the default answers and the generated files say."""
+    questions = (ROOT / "cookiecutter.json").read_text(encoding="utf-8")
+    yield from re.findall(r"_\('(.*?)'\)", questions)
+    for prompt in json.loads(questions)["__prompts__"].values():
+        yield prompt["__prompt__"] if isinstance(prompt, dict) else prompt
     for file in ROOT.glob("{{*}}/**/*"):
         if file.is_file():
             yield from localize.texts(file.read_text(encoding="utf-8"))
@@ -66,7 +70,12 @@ def test_typography() -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "shown"),
-    [("utf-8", "L’œuvre\u202f!"), ("latin-1", "L'oeuvre !"), ("ascii", "L'oeuvre !")],
+    [
+        ("utf-8", "L’œuvre\u202f!"),
+        ("latin-1", "L'oeuvre !"),
+        ("ascii", "L'oeuvre !"),
+        ("cp1252", "L’œuvre !"),
+    ],
 )
 def test_every_terminal_can_show_french(encoding: str, shown: str) -> None:
     assert printable("L’œuvre\u202f!", encoding) == shown

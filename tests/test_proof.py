@@ -1,0 +1,200 @@
+"""Accepted answers give a project whose every file reads the very values back; others give none.
+
+Hypothesis makes the answers: 300 projects in the ordinary run, 10,000 with `--thorough`.
+"""
+
+import ast
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zoneinfo
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cookiecutter.main import cookiecutter
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.provisional import domains
+from markdown_it import MarkdownIt
+from supervisor.options import ServerOptions
+
+from local_extensions.answers import RULES, problems
+from local_extensions.quoting import idna_host
+from local_extensions.suggestions import is_good
+
+Bake = Callable[[dict[str, str]], Path]
+
+texts = st.text(max_size=90) | st.text(
+    st.sampled_from("'\"\\ `$é{}%#&;*_[]<>!|~-+.1:@"), max_size=20
+)
+addresses = st.builds(
+    "{}:{}".format,
+    st.ip_addresses(v=4) | st.sampled_from(["localhost", "0.0.0.0"]),
+    st.integers(0, 70000),
+)
+private = st.builds("{}:{}".format, st.ip_addresses(network="10.0.0.0/8"), st.integers(1024, 65535))
+# The whole domain of each answer, and some of what lies around it.
+AROUND: dict[str, st.SearchStrategy[str]] = {
+    "language": st.sampled_from(["en", "fr"]),
+    "project_name": texts,
+    "project_slug": st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True),
+    "description": texts | st.text(max_size=210),
+    "author_name": texts,
+    "email": st.emails(),
+    "domain_name": domains() | st.sampled_from(["localhost", "été.example.fr", "中文.example"]),
+    "time_zone": st.sampled_from(sorted(zoneinfo.available_timezones())),
+    "bind": addresses,
+    "web_interface": private | addresses | st.just("off"),
+    "install_dir": st.from_regex(
+        r"/(srv|opt|home|etc|usr/local)(/[A-Za-z0-9._-]{1,12}){1,5}", fullmatch=True
+    ),
+    "run_user": st.from_regex(r"[a-z_][a-z0-9_-]{0,31}", fullmatch=True),
+}
+
+
+def good(name: str) -> st.SearchStrategy[str]:
+    """Values that the answer's own rule accepts."""
+    return AROUND[name].filter(lambda value: is_good(name, value))
+
+
+good_answers: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries(
+    {name: good(name) for name in AROUND}
+).filter(lambda answers: not problems(answers))
+
+
+@pytest.fixture(scope="module")
+def output(short_folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=short_folder))
+
+
+@pytest.fixture(scope="module")
+def generate(template: Path, output: Path, _cookiecutter_config_file: Path) -> Bake:
+    """Bakes in this process, without hooks: the rules hold all the same."""
+
+    def generate(answers: dict[str, str]) -> Path:
+        path = cookiecutter(
+            str(template),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(output),
+            config_file=str(_cookiecutter_config_file),
+            accept_hooks=False,
+        )
+        return Path(path)
+
+    return generate
+
+
+def assigned(source: str) -> dict[str, Any]:
+    """The constants that a module assigns to names."""
+    found: dict[str, Any] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign):
+            try:
+                value = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+            found |= {target.id: value for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def check_python(project: Path, answers: dict[str, str]) -> None:
+    for module in project.rglob("*.py"):
+        compile(module.read_bytes(), str(module), "exec")
+    settings = assigned((project / answers["project_slug"] / "settings.py").read_text("utf-8"))
+    assert settings["SITE_NAME"] == answers["project_name"]
+    assert settings["SITE_DESCRIPTION"] == answers["description"]
+    assert settings["ADMINS"] == [(answers["author_name"], answers["email"])]
+    assert settings["DEFAULT_FROM_EMAIL"] == answers["email"]
+    assert settings["LANGUAGE_CODE"] == answers["language"]
+    assert settings["TIME_ZONE"] == answers["time_zone"]
+    assert settings["ROOT_URLCONF"] == f"{answers['project_slug']}.urls"
+
+
+def check_supervisor(project: Path, answers: dict[str, str]) -> None:
+    if answers["web_interface"] != "off":
+        password = "[inet_http_server]\npassword = x\n"
+        (project / "deploy" / "web_interface.conf").write_text(password)
+    options = ServerOptions()
+    options.realize(["-c", str(project / "deploy" / "supervisord.conf"), "-n"])
+    (group,) = options.process_group_configs
+    assert group.name == f"gu-{answers['project_slug']}"
+    assert group.socket_config.url == f"tcp://{answers['bind']}"
+    servers = {server["section"]: server for server in options.server_configs}
+    if answers["web_interface"] == "off":
+        assert set(servers) == {"unix_http_server"}
+    else:
+        web = servers["inet_http_server"]
+        assert f"{web['host']}:{web['port']}" == answers["web_interface"]
+
+
+def check_shell(project: Path, answers: dict[str, str]) -> None:
+    script = project / "deploy" / "init.d" / "supervisord"
+    for path in (script, project / "bootstrap.sh"):
+        subprocess.run(["/bin/sh", "-n", path], check=True)
+    lines = re.findall(r"^(?:DIR|RUN_USER)=.*", script.read_text("utf-8"), re.MULTILINE)
+    show = "\n".join([*lines, 'printf "%s|%s" "$DIR" "$RUN_USER"'])
+    shown = subprocess.check_output(["/bin/sh", "-c", show], text=True)
+    assert shown == f"{answers['install_dir']}|{answers['run_user']}"
+
+
+def check_env(project: Path, answers: dict[str, str]) -> None:
+    lines = (project / ".env.example").read_text("utf-8").splitlines()
+    (hosts,) = (line for line in lines if line.startswith("ALLOWED_HOSTS="))
+    assert hosts.startswith(f"ALLOWED_HOSTS={idna_host(answers['domain_name'])},")
+
+
+def check_readme(project: Path, answers: dict[str, str]) -> None:
+    tokens = MarkdownIt().parse((project / "README.md").read_text("utf-8"))
+    written = [
+        "".join(child.content for child in token.children or ())
+        for token in tokens
+        if token.type == "inline"
+    ]
+    assert [token.type for token in tokens[:4:3]] == ["heading_open", "paragraph_open"]
+    assert written[:2] == [answers["project_name"], answers["description"]]
+    assert f"({answers['email']})." in written[-1]
+    assert answers["author_name"] in written[-1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plugin_of_supervisord(generate: Bake) -> None:
+    """Makes deploy/supervisor_plugin.py importable, as bootstrap.sh does in a venv."""
+    deploy = generate({}) / "deploy"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "excepthook", sys.excepthook)  # the plugin sets its own
+        patch.syspath_prepend(deploy)
+        importlib.import_module("supervisor_plugin")
+
+
+@given(answers=good_answers)
+def test_accepted_answers_are_read_back(generate: Bake, answers: dict[str, str]) -> None:
+    project = generate(answers)
+    try:
+        check_python(project, answers)
+        check_supervisor(project, answers)
+        check_shell(project, answers)
+        check_env(project, answers)
+        check_readme(project, answers)
+    finally:
+        shutil.rmtree(project)
+
+
+@given(answers=good_answers, name=st.sampled_from(list(RULES)), data=st.data())
+def test_refused_answers_leave_nothing(
+    generate: Bake, output: Path, answers: dict[str, str], name: str, data: st.DataObject
+) -> None:
+    assume(name != "language")  # Cookiecutter itself refuses what is none of the choices
+    value = data.draw(AROUND[name] | st.text() | st.sampled_from(["", "\0", "../x", "root", "/"]))
+    assume(not re.search(r"\{[{%#]", value))  # Cookiecutter renders those before we see them
+    before = set(output.iterdir())
+    wrong = {**answers, name: value}
+    assume(problems(wrong))
+    with pytest.raises(SystemExit):
+        generate(wrong)
+    assert set(output.iterdir()) == before
