@@ -201,18 +201,18 @@ FRENCH: dict[str, str] = {
         "Échec : « %s ». Les lignes ci-dessus disent pourquoi (toutes : %s). Ensuite, relancez"
         " ./bootstrap.sh."
     ),
-    "check_space MEGABYTES: whether so many are free.": (
-        "check_space MÉGAOCTETS : s'il y en a tant de libres."
+    "check_space MEGABYTES: stops where fewer are free.": (
+        "check_space MÉGAOCTETS : s'arrête s'il en reste moins."
     ),
     "The disk of %s has %s MB free and the site needs 150: free some and run ./bootstrap.sh"
     " again.": (
         "Le disque de %s a %s Mo libres et il en faut 150 au site : libérez de la place et relancez"
         " ./bootstrap.sh."
     ),
-    "%s cannot be written: run ./bootstrap.sh as its owner, or make it yours (sudo chown -R), or"
+    "%s cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make"
     " its disk writable.": (
-        "Impossible d'écrire dans %s : lancez ./bootstrap.sh en tant que son propriétaire, ou"
-        " rendez-le vôtre (sudo chown -R), ou son disque inscriptible."
+        "Impossible d'écrire dans %s : lancez ./bootstrap.sh en tant que son propriétaire,"
+        " rendez-le vôtre (sudo chown -R), ou rendez son disque inscriptible."
     ),
     "Not the Python of an active venv, which may be the one that is made anew.": (
         "Pas le Python d'un venv activé, qui peut être celui que l'on refait."
@@ -244,20 +244,16 @@ FRENCH: dict[str, str] = {
     ),
     "Making the venv (uv)": "Création du venv (uv)",
     "Installing the requirements (uv)": "Installation des dépendances (uv)",
-    "The requirements are complete: pip need not look for more (--no-deps).": (
-        "La liste des dépendances est complète : pip n'a rien à y ajouter (--no-deps)."
+    "The requirements are complete: pip need not look for more (--no-deps). Python compiles what the"
+    " site imports, faster than pip compiles everything.": (
+        "La liste des dépendances est complète : pip n'a rien à y ajouter (--no-deps). Python compile"
+        " ce que le site importe, plus vite que pip ne compile tout."
     ),
-    "This Python's own pip fills the venv, and installs a pip there too.": (
-        "Le pip de ce Python remplit le venv, et y installe aussi un pip."
+    "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
+        "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un pip."
     ),
     "Making the venv": "Création du venv",
     "Installing the requirements": "Installation des dépendances",
-    "All processors compile, faster than pip; its own modules can wait for their day. A file that"
-    " cannot be compiled may never be imported.": (
-        "Tous les processeurs compilent, plus vite que pip ; ses propres modules attendront leur"
-        " jour. Un fichier qui ne se compile pas ne sera peut-être jamais importé."
-    ),
-    "Compiling the packages": "Compilation des paquets",
     "Making the venv (virtualenv)": "Création du venv (virtualenv)",
     "%s can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
         "%s ne peut créer de venv avec pip. Sous Debian ou Ubuntu : sudo apt install python3-venv"

@@ -199,6 +199,7 @@ def short_folder() -> Iterator[Path]:
     Cookiecutter's temporary files go there too: it leaves some behind.
     """
     folder = Path(tempfile.mkdtemp(prefix="dgs"))
+    folder.chmod(0o711)  # the users that a test plays must get through
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     yield folder
     tempfile.tempdir = before

@@ -28,14 +28,14 @@ from conftest import ENVIRONMENT, Project, Run, Site, eventually, free_port, req
 
 # The PATH of a plain Debian: its own Python, no uv.
 SYSTEM = "/usr/bin:/bin"
+PYTHON = "/usr/bin/python3"
 USER = "nobody"
 TOOLS = ("uv", "pip")
 VENV = {"uv": "Making the venv (uv)", "pip": "Making the venv"}
 INSTALL = {"uv": "Installing the requirements (uv)", "pip": "Installing the requirements"}
-COMPILE = "Compiling the packages"
 DATABASE = "Preparing the database"
 STATIC = "Collecting the static files"
-NEW_VENV = {"uv": [VENV["uv"], INSTALL["uv"]], "pip": [VENV["pip"], INSTALL["pip"], COMPILE]}
+NEW_VENV = {"uv": [VENV["uv"], INSTALL["uv"]], "pip": [VENV["pip"], INSTALL["pip"]]}
 NO_SPACE = "MB free and the site needs 150: free some and run ./bootstrap.sh again."
 
 
@@ -136,6 +136,10 @@ class Bootstrapped(Site):
         self.python("manage.py", "migrate", "--check")
         self.run("venv/bin/pip", "check")
         self.run("venv/bin/supervisord", "--version")
+        self.check_static_files()
+
+    def check_static_files(self) -> None:
+        """Asserts that each has been collected as it is now."""
         self.run("test", "-s", "var/static/staticfiles.json")
         for source in self.path.glob("[!v]*/static/*/*"):
             copy = Path("var", "static", *source.parts[-2:])
@@ -143,12 +147,12 @@ class Bootstrapped(Site):
 
 
 @pytest.fixture(scope="module")
-def public() -> Iterator[Path]:
-    """A short folder that every user may enter."""
-    with tempfile.TemporaryDirectory(prefix="dgs") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
+def public(short_folder: Path) -> Path:
+    """A folder that every user may enter."""
+    short_folder.chmod(0o711)
+    folder = short_folder / "public"
+    folder.mkdir()
+    return folder
 
 
 def project(bake: Callable[..., Project], folder: Path, **answers: str) -> Bootstrapped:
@@ -164,6 +168,7 @@ def complete(bake: Callable[..., Project], public: Path) -> Iterator[Bootstrappe
 
     It fills the folder of wheels, by the command that --help shows.
     """
+    require(PYTHON)
     site = project(bake, public)
     site.uv.mkdir()
     shutil.copy(Path(sys.executable).parent / "uv", site.uv)
@@ -245,10 +250,10 @@ def test_one_command_does_the_whole_set_up(first_run: FirstRun) -> None:
     first_run.site.check()
 
 
-def test_all_packages_are_compiled(first_run: FirstRun) -> None:
-    """Also what has never been imported: Django's maps, say."""
+def test_uv_compiles_all_packages(first_run: FirstRun) -> None:
+    """With pip, Python compiles what the site imports."""
     never_imported = "venv/lib/*/site-packages/django/contrib/gis/__pycache__/feeds.*.pyc"
-    assert list(first_run.site.path.glob(never_imported))
+    assert bool(list(first_run.site.path.glob(never_imported))) == (first_run.tool == "uv")
 
 
 def test_it_says_what_to_run_next(first_run: FirstRun) -> None:
@@ -373,10 +378,10 @@ umount --lazy /mnt
 @contextmanager
 def without(site: Bootstrapped, *packages: str) -> Iterator[Bootstrapped]:
     """The site on the same Debian without these packages."""
-    python = f"{SYSTEM.split(':')[0]}/python3"
-    find = "import ensurepip, os; print(os.path.dirname(ensurepip.__file__))"
+    find = "import sysconfig; print(sysconfig.get_path('stdlib'))"
+    library = subprocess.check_output([PYTHON, "-c", find], text=True).strip()
     files = {
-        "python3-venv": subprocess.check_output([python, "-c", find], text=True).strip(),
+        "python3-venv": f"{library}/ensurepip",
         "python3-pip": "/usr/lib/python3/dist-packages/pip",
         "virtualenv": "/usr/bin/virtualenv",
     }
@@ -401,7 +406,7 @@ def test_pip_comes_from_whatever_debian_package_is_there(
 ) -> None:
     shutil.rmtree(complete.path / "venv")
     with without(complete, *missing) as site:
-        assert steps(site.bootstrap("pip")) == [venv, INSTALL["pip"], COMPILE, STATIC]
+        assert steps(site.bootstrap("pip")) == [venv, INSTALL["pip"], STATIC]
         site.check()
     assert made_by in (complete.path / "venv" / "pyvenv.cfg").read_text()
 
@@ -425,7 +430,8 @@ def old_pythons() -> dict[str, str]:
     for version in ("2.7", "3.8", "3.9"):
         command = [f"python{version}", "-c", "import sys; print(sys.executable)"]
         with suppress(FileNotFoundError, subprocess.CalledProcessError):
-            found[version] = subprocess.check_output(command, env=environment, text=True).strip()
+            path = subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL)
+            found[version] = path.decode().strip()
     return found
 
 
@@ -433,7 +439,7 @@ def old_pythons() -> dict[str, str]:
 def test_a_python_that_is_too_old_is_said(
     complete: Bootstrapped, tmp_path: Path, python: str
 ) -> None:
-    for tool in Path(SYSTEM.split(":")[0]).iterdir():
+    for tool in Path(PYTHON).parent.iterdir():
         if not tool.name.startswith("python"):
             (tmp_path / tool.name).symlink_to(tool)
     if python:
@@ -459,7 +465,7 @@ def test_it_works_for_a_user_without_a_home(
         "extra_groups": [],
         "env": {**site.environment(tool), "HOME": "/nonexistent"},
     }
-    cannot = "cannot be written: run ./bootstrap.sh as its owner, or make it yours (sudo chown -R)"
+    cannot = "cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or"
     assert refusal(site.bootstrap(tool, check=False, **who)).startswith(f"{site.path}/ {cannot}")
 
     subprocess.run(["chown", "-R", USER, site.path], check=True)
@@ -480,7 +486,7 @@ def test_a_read_only_disk_is_said(complete: Bootstrapped) -> None:
     with namespace(complete.path, mounts, str(complete.path)) as inside:
         sentence = refusal(replace(complete, inside=inside).bootstrap(check=False))
     assert sentence.startswith(f"{complete.path}/ cannot be written: ")
-    assert sentence.endswith(" or its disk writable.")
+    assert sentence.endswith(" or make its disk writable.")
     assert steps(complete.bootstrap()) == []
 
 
@@ -644,7 +650,7 @@ def test_exactly_what_is_missing_is_redone(
 ) -> None:
     spoil(complete)
     assert steps(complete.bootstrap()) == redone
-    complete.check()
+    complete.check_static_files()
     complete.run("test", "-s", ".env", "-a", "-s", "deploy/web_interface.conf")
     assert steps(complete.bootstrap()) == []
 
@@ -674,11 +680,10 @@ def test_a_new_requirement_is_added(first_run: FirstRun) -> None:
     site.python("-c", "import tiny")
 
 
-def test_a_moved_project_is_repaired(first_run: FirstRun) -> None:
-    site = first_run.site
-    site.path = site.path.rename(site.path.with_name("moved"))
-    assert steps(site.bootstrap()) == [*NEW_VENV["uv"], STATIC]
-    site.check()
+def test_a_moved_project_is_repaired(complete: Bootstrapped) -> None:
+    complete.path = complete.path.rename(complete.path.with_name("moved"))
+    assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC]
+    complete.check()
 
 
 # Accidents
@@ -721,7 +726,7 @@ MOMENTS = {
         (INSTALL["uv"], 0.2, signal.SIGINT),
         (INSTALL["uv"], 0.6, signal.SIGKILL),
         (DATABASE, 0.4, signal.SIGKILL),
-        (STATIC, 0.3, signal.SIGKILL),
+        (STATIC, 0.1, signal.SIGKILL),
     ],
     "pip": [
         (VENV["pip"], 0.05, signal.SIGKILL),
@@ -751,10 +756,13 @@ def test_the_next_run_completes_what_was_interrupted(
 
 def test_an_update_that_was_interrupted_starts_anew(complete: Bootstrapped) -> None:
     """Packages may be half there: the whole venv is made anew."""
-    change_the_requirements(complete)
-    with complete.started() as run:
-        run.reaches(INSTALL["uv"])
-        run.signal(signal.SIGKILL)
+    for _ in range(10):  # until the kill comes before the end: there is little to do
+        change_the_requirements(complete)
+        with complete.started() as run:
+            run.reaches(INSTALL["uv"])
+            run.signal(signal.SIGKILL)
+        if not (complete.path / "venv" / "bootstrap.stamp").exists():
+            break
     assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC]
 
 
@@ -767,8 +775,7 @@ def test_half_a_static_file_does_not_stay(complete: Bootstrapped) -> None:
         file.truncate(size)
     try:
         with complete.started() as run:
-            while not copy.exists():
-                time.sleep(0.001)
+            eventually(copy.exists, 60)
             run.signal(signal.SIGKILL)
         assert copy.stat().st_size < size
         complete.bootstrap()

@@ -73,7 +73,7 @@ step() {
     die _sh("It failed: \"%s\". The lines above tell why (all of them: %s). Then run ./bootstrap.sh again.") "$text" "$log"
 }
 
-#: check_space MEGABYTES: whether so many are free.
+#: check_space MEGABYTES: stops where fewer are free.
 check_space() {
     free=$("$python" -c 'import shutil; print(shutil.disk_usage(".").free // 10**6)')
     [ "$free" -ge "$1" ] ||
@@ -82,7 +82,7 @@ check_space() {
 
 cannot_write() {
     check_space 1
-    die _sh("%s cannot be written: run ./bootstrap.sh as its owner, or make it yours (sudo chown -R), or its disk writable.") "$PWD/$1"
+    die _sh("%s cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make its disk writable.") "$PWD/$1"
 }
 
 find_python() {
@@ -135,18 +135,16 @@ make_venv() {
         step _sh("Installing the requirements (uv)") uv pip install --no-deps --python venv/bin/python --compile-bytecode "$@"
         return
     fi
-    #: The requirements are complete: pip need not look for more (--no-deps).
+    #: The requirements are complete: pip need not look for more (--no-deps). Python compiles what the site imports, faster than pip compiles everything.
     set -- install --no-deps --no-compile --no-input --disable-pip-version-check "$@"
-    if "$python" -m pip --python "$python" --version >/dev/null 2>&1; then
-        #: This Python's own pip fills the venv, and installs a pip there too.
+    #: pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.
+    if "$python" -c 'import pip, sys; sys.exit(tuple(map(int, pip.__version__.split(".")[:2])) < (22, 3))' 2>/dev/null; then
         [ -d venv ] || step _sh("Making the venv") "$python" -m venv --without-pip venv
         step _sh("Installing the requirements") "$python" -m pip --python venv/bin/python "$@"
     else
         [ -d venv ] || make_venv_with_pip
         step _sh("Installing the requirements") venv/bin/python -m pip "$@"
     fi
-    #: All processors compile, faster than pip; its own modules can wait for their day. A file that cannot be compiled may never be imported.
-    step _sh("Compiling the packages") sh -c 'venv/bin/python -m compileall -q -j 0 -x /pip/ venv/lib || true'
 }
 
 make_venv_with_pip() {
