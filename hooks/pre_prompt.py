@@ -3,13 +3,13 @@
 It changes the prompts alone, never a default: `--no-input` makes the same project everywhere.
 """
 
+import os
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path.cwd()))
+sys.path.insert(0, os.getcwd())
 
 from local_extensions import prompts
 
-# Only this hook runs in the copy: who finds the mark may remove the copy.
-prompts.COPY_MARK.touch()
-prompts.translate_questions(Path("cookiecutter.json"))
+prompts.mark_copy()
+if prompts.wants_french(os.environ):
+    prompts.translate_questions("cookiecutter.json")

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,9 +74,9 @@ def without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-if is_copy():
+if is_copy(tempfile.gettempdir()):
     # Cookiecutter forgets the copy where it is refused, and always the folder around it.
-    atexit.register(shutil.rmtree, TEMPLATE.parent, ignore_errors=True)
+    atexit.register(shutil.rmtree, Path(TEMPLATE).parent, ignore_errors=True)
 
 
 class TemplateExtension(Extension):
@@ -85,7 +86,7 @@ class TemplateExtension(Extension):
         super().__init__(environment)
         logging.getLogger("cookiecutter.hooks").addFilter(without_traceback)
         environment.globals["_"] = _
-        environment.globals["template_root"] = str(Path(__file__).parents[1])
+        environment.globals["template_root"] = TEMPLATE
         environment.filters.update(
             allowed_hosts=allowed_hosts,
             check_answers=check_answers,

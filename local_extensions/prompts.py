@@ -1,25 +1,26 @@
-"""The questions in the language of the user's terminal."""
+"""The questions in the language of the user's terminal.
 
-import json
+Every run begins with these, in a Python of their own: what only French needs is imported there.
+"""
+
 import os
-import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
-from .french import FRENCH
-from .translations import printable
-
-TEMPLATE = Path(__file__).parents[1]
+TEMPLATE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # hooks/pre_prompt.py leaves it in the copy of the template that Cookiecutter makes for that hook.
-COPY_MARK = TEMPLATE / ".copied-for-pre-prompt"
+COPY_MARK = os.path.join(TEMPLATE, ".copied-for-pre-prompt")
 
 
-def is_copy() -> bool:
-    """Whether this runs in that copy: the mark is there, in a temporary folder of Cookiecutter's."""
-    around = TEMPLATE.parent
-    in_temporary = around.parent == Path(tempfile.gettempdir())
-    return in_temporary and around.name.startswith("cookiecutter") and COPY_MARK.exists()
+def mark_copy() -> None:
+    """Says that this template is Cookiecutter's copy: only hooks/pre_prompt.py may call it."""
+    with open(COPY_MARK, "w"):
+        pass
+
+
+def is_copy(temporary: str) -> bool:
+    """Whether this template is that copy: marked, in a folder that Cookiecutter made in `temporary`."""
+    parent, name = os.path.split(os.path.dirname(TEMPLATE))
+    return parent == temporary and name.startswith("cookiecutter") and os.path.exists(COPY_MARK)
 
 
 def wants_french(environment: Mapping[str, str]) -> bool:
@@ -36,19 +37,24 @@ def wants_french(environment: Mapping[str, str]) -> bool:
     return first.replace(".", "_").partition("_")[0] == "fr"
 
 
-def in_french(prompt: str | dict[str, str]) -> str | dict[str, str]:
-    """A prompt, or a choice's prompt with its labels, in French as the terminal can show it."""
-    if isinstance(prompt, dict):
-        return {name: str(in_french(text)) for name, text in prompt.items()}
-    return printable(FRENCH.get(prompt, prompt), sys.stdout.encoding)
+def translate_questions(path: str) -> None:
+    """Rewrites the prompts of this cookiecutter.json in French, as the terminal can show it."""
+    import json
+    import sys
 
+    from .translations import printable, translate
 
-def translate_questions(cookiecutter_json: Path) -> None:
-    """Rewrites the prompts in the file where the user wants French; leaves all else as it is."""
-    if not wants_french(os.environ):
-        return
-    questions = json.loads(cookiecutter_json.read_text(encoding="utf-8"))
-    questions["__prompts__"] = {
-        name: in_french(prompt) for name, prompt in questions["__prompts__"].items()
-    }
-    cookiecutter_json.write_text(json.dumps(questions), encoding="utf-8")
+    def french(prompt: str) -> str:
+        return printable(translate(prompt, "fr"), sys.stdout.encoding)
+
+    with open(path, encoding="utf-8") as file:
+        questions = json.load(file)
+    prompts = questions["__prompts__"]
+    for name, prompt in prompts.items():
+        if isinstance(prompt, dict):
+            # The labels of a choice are the languages' own names.
+            prompt["__prompt__"] = french(prompt["__prompt__"])
+        else:
+            prompts[name] = french(prompt)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(questions, file)
