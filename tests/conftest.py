@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -61,6 +62,21 @@ def require(tool: str) -> str:
     if path is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{tool} is not installed")
     return path
+
+
+def pythons(*versions: str) -> dict[str, str]:
+    """Version → path of those Pythons that this machine has; pyenv shows its own when asked to."""
+    environment = dict(os.environ)
+    if shutil.which("pyenv"):
+        known = subprocess.check_output(["pyenv", "versions", "--bare"], text=True)
+        environment["PYENV_VERSION"] = ":".join(known.split())
+    found = {}
+    for version in versions:
+        command = [f"python{version}", "-c", "import sys; print(sys.executable)"]
+        with suppress(FileNotFoundError, subprocess.CalledProcessError):
+            path = subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL)
+            found[version] = path.decode().strip()
+    return found
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:

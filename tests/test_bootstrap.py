@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT, Project, Run, Site, eventually, free_port, require
+from conftest import ENVIRONMENT, Project, Run, Site, eventually, free_port, pythons, require
 
 # The PATH of a plain Debian: its own Python, no uv.
 SYSTEM = "/usr/bin:/bin"
@@ -326,6 +326,8 @@ def test_offline_it_needs_no_network(
     command = (f"{site.path.name}/bootstrap.sh", "--wheelhouse", "mes paquets", "--offline")
     assert steps(site.run(*offline, *command, env=settings)) == [*NEW_VENV[tool], DATABASE, STATIC]
     site.check()
+    site.start()
+    site.stop()
 
 
 @pytest.mark.parametrize(
@@ -420,22 +422,11 @@ def test_without_any_it_names_the_package_to_install(new: Callable[..., Bootstra
     )
 
 
-def old_pythons() -> dict[str, str]:
-    """Version → path of what this machine has of Pythons that are too old; and none at all."""
-    environment = dict(os.environ)
-    if shutil.which("pyenv"):
-        versions = subprocess.check_output(["pyenv", "versions", "--bare"], text=True)
-        environment["PYENV_VERSION"] = ":".join(versions.split())
-    found = {"none": ""}
-    for version in ("2.7", "3.8", "3.9"):
-        command = [f"python{version}", "-c", "import sys; print(sys.executable)"]
-        with suppress(FileNotFoundError, subprocess.CalledProcessError):
-            path = subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL)
-            found[version] = path.decode().strip()
-    return found
+# What this machine has of Pythons that are too old; and none at all.
+OLD_PYTHONS = {"none": "", **pythons("2.7", "3.8", "3.9")}
 
 
-@pytest.mark.parametrize("python", old_pythons().values(), ids=old_pythons())
+@pytest.mark.parametrize("python", OLD_PYTHONS.values(), ids=OLD_PYTHONS)
 def test_a_python_that_is_too_old_is_said(
     complete: Bootstrapped, tmp_path: Path, python: str
 ) -> None:

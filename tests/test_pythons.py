@@ -1,29 +1,13 @@
 """The site on every Python that it promises, as far as they are on this machine."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Site, eventually
+from conftest import ENVIRONMENT, Site, eventually, pythons
 
-
-def pythons() -> dict[str, str]:
-    """Version → path of the real interpreter (a pyenv shim may stand for none)."""
-    found = {}
-    for version in ("3.10", "3.11", "3.12", "3.13"):
-        command = [f"python{version}", "-c", "import sys; print(sys.executable)"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            continue
-        if done.returncode == 0:
-            found[version] = done.stdout.strip()
-    return found
-
-
-PYTHONS = pythons()
+PYTHONS = pythons("3.10", "3.11", "3.12", "3.13")
 
 
 def test_there_is_a_python_to_test() -> None:
