@@ -59,6 +59,8 @@ PRIVATE_NETWORKS = tuple(
         ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
     )
 )
+# What opens an expression, a statement or a comment in Jinja and in Django's templates.
+TEMPLATE_CODE = re.compile(r"\{[{%#]")
 SYSTEM_FOLDERS = frozenset(
     [
         "bin",
@@ -188,7 +190,7 @@ def check_text(value: str, limit: int = 80) -> None:
                 mark("The invisible character {code} cannot be used."),
                 code=f"U+{ord(character):04X}",
             )
-    if re.search(r"\{[{%#]", value):
+    if TEMPLATE_CODE.search(value):
         raise Refused(mark("{{{{, {{% and {{# belong to the templates and cannot be used."))
 
 

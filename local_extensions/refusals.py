@@ -1,13 +1,12 @@
 """What the user reads where no project can be made."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 
 import click
 from click.core import ParameterSource
 
-from .answers import RULES, Problem, problems
+from .answers import RULES, TEMPLATE_CODE, Problem, problems
 from .suggestions import suggestion
 from .translations import mark, translate
 
@@ -79,7 +78,7 @@ def command_line_refusal(language: str) -> str:
         if name not in RULES:
             text = mark("{name} is no answer of this template; they are: {names}.")
             lines.append(translate(text, language).format(name=name, names=", ".join(RULES)))
-        elif re.search(r"\{[{%#]", value):
+        elif TEMPLATE_CODE.search(value):
             reason = mark("{{{{, {{% and {{# belong to the templates and cannot be used.")
             lines.append(f"{name} = {value!r}\n    {translate(reason, language).format()}")
     return "\n\n".join(lines)

@@ -222,6 +222,12 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def folder(short_folder: Path) -> Path:
+    """An empty folder with a short path."""
+    return Path(tempfile.mkdtemp(dir=short_folder))
+
+
 def copy_template(folder: Path) -> Path:
     """The template as a clone has it: Cookiecutter copies its folder, `.venv` and all, each time."""
     for part in TEMPLATE_PARTS:

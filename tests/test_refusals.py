@@ -34,14 +34,6 @@ To run it again with the suggestions and your other answers:
 """
 
 
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory, short_folder: Path) -> Path:
-    """An empty folder."""
-    path = short_folder / tmp_path_factory.mktemp("f").name
-    path.mkdir()
-    return path
-
-
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 

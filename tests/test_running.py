@@ -18,14 +18,6 @@ GIT_AUTHOR = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory, short_folder: Path) -> Path:
-    """An empty folder."""
-    path = short_folder / tmp_path_factory.mktemp("r").name
-    path.mkdir()
-    return path
-
-
 def git(folder: Path, *arguments: str) -> str:
     environment = {**ENVIRONMENT, **GIT_AUTHOR, "HOME": str(folder)}
     return subprocess.check_output(["git", *arguments], cwd=folder, env=environment, text=True)
