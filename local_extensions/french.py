@@ -587,8 +587,11 @@ FRENCH: dict[str, str] = {
     "supervisord gives these to each program that it starts.": (
         "supervisord les donne à chaque programme qu'il lance."
     ),
-    "Says whether the site can work: 200, or 503 with the reason in the log only.": (
-        "Dit si le site peut travailler : 200, ou 503 et la raison dans le seul journal."
+    "On a server each release has a folder of its own, whose name tells it.": (
+        "Sur un serveur, chaque version a son dossier, dont le nom la désigne."
+    ),
+    "Says which release works: 200, or 503 with the reason in the log only.": (
+        "Dit quelle version travaille : 200, ou 503 et la raison dans le seul journal."
     ),
     "The database does not answer.": "La base de données ne répond pas.",
     "Tests of the pages: venv/bin/python manage.py test": (

@@ -59,7 +59,7 @@ def test_the_home_page_shows_that_the_setup_works(site: Site) -> None:
 
 
 def test_healthz_reads_the_database(site: Site) -> None:
-    assert (site.get("/healthz").status, site.get("/healthz").text) == (200, "ok\n")
+    assert (site.get("/healthz").status, site.get("/healthz").text) == (200, "ok ete\n")
 
     rename = "from django.db import connection; connection.cursor().execute('{}')"
     there = "ALTER TABLE django_content_type RENAME TO moved"

@@ -30,10 +30,10 @@ def home(request):
 @require_safe
 @never_cache
 def healthz(request):
-    """_("Says whether the site can work: 200, or 503 with the reason in the log only.")"""
+    """_("Says which release works: 200, or 503 with the reason in the log only.")"""
     try:
         ContentType.objects.exists()
     except Error:
         logger.exception(_py("The database does not answer."))
         return HttpResponse("unavailable\n", status=503, content_type="text/plain")
-    return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse(f"ok {settings.RELEASE}\n", content_type="text/plain")

@@ -6,6 +6,8 @@ import environ
 from csp.constants import NONE, SELF
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+#: On a server each release has a folder of its own, whose name tells it.
+RELEASE = BASE_DIR.name
 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
