@@ -15,6 +15,10 @@ FILES = [
     "bootstrap.sh",
     "deploy/gunicorn.conf.py",
     "deploy/init.d/supervisord",
+    "deploy/release.py",
+    "deploy/release.sh",
+    "deploy/release_commands.py",
+    "deploy/release_folder.py",
     "deploy/supervisor_plugin.py",
     "deploy/supervisord.conf",
     "manage.py",
@@ -38,7 +42,7 @@ FILES = [
     "site_x/wsgi.py",
     "var/log/.gitignore",
 ]
-SCRIPTS = ["bootstrap.sh", "deploy/init.d/supervisord"]
+SCRIPTS = ["bootstrap.sh", "deploy/init.d/supervisord", "deploy/release.sh"]
 EXECUTABLE = {*SCRIPTS, "manage.py"}
 
 
