@@ -126,8 +126,7 @@ class Folder:
     def restart_in_turn(self):
         """_("Each gunicorn master takes the release that is current when it starts.")"""
         if self.is_running():
-            for number in (1, 2):
-                self.supervisorctl("restart", f"{GROUP}:master-{number}")
+            self.supervisorctl("rolling_restart", GROUP)
 
     def write_secrets(self, example):
         """_("The secrets stand outside the releases, which share them.")"""
