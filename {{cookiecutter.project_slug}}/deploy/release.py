@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from release_commands import Failed, ask, last_lines, run, say, started, step
+from release_commands import Failed, ask, end_with, last_lines, run, say, started, step
 from release_folder import GROUP, MIGRATIONS, Folder, link, name
 
 USAGE = """\
@@ -136,10 +136,11 @@ class Release:
         address = str(self.folder.rehearsal / "gunicorn.sock")
         host = self.manage("shell", "--no-imports", "-c", FIRST_HOST)
         gunicorn = ("venv/bin/gunicorn", *GUNICORN, "--bind", f"unix:{address}")
-        options = {"cwd": self.path, **self.user.options()}
+        me = os.getpid()
+        options = {"cwd": self.path, "preexec_fn": lambda: end_with(me)}
         with (
             tempfile.TemporaryFile() as output,
-            started(gunicorn, output, **options) as process,
+            started(gunicorn, output, **options, **self.user.options()) as process,
         ):
             while not Path(address).exists():
                 if process.poll() is not None:
@@ -350,7 +351,7 @@ def handle_signals(handler):
 def main():
     began = time.monotonic()
     #: The site goes first; and it must be able to read what is made here.
-    os.nice(10)
+    os.nice(5)
     os.umask(0o022)
     handle_signals(interrupt)
     try:

@@ -52,21 +52,12 @@ def step(text, **values):
 
 @contextmanager
 def started(command, output, **options):
-    """_("A command that ends when this script does, even by kill -9 (Linux only).")"""
-    parent = os.getpid()
-
-    def end_with_parent():
-        if sys.platform == "linux":
-            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(1)
-
+    """_("A command that goes on during the with block.")"""
     with subprocess.Popen(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        preexec_fn=end_with_parent,  # noqa: PLW1509 (this script has one thread)
         close_fds=False,
         **options,
     ) as process:
@@ -74,6 +65,14 @@ def started(command, output, **options):
             yield process
         finally:
             process.terminate()
+
+
+def end_with(parent):
+    """_("Called in a new process: it ends when this script does, even by kill -9. Linux only.")"""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def run(*command, may_fail=False, **options):
