@@ -50,8 +50,13 @@ class Visits:
 
 
 @contextmanager
-def visitors(port: int, path: str = "/healthz", timeout: float = 60) -> Iterator[Visits]:
-    """Lets the clients run during the `with` block, and a second before and after it."""
+def visitors(
+    port: int, path: str = "/healthz", timeout: float = 60, rest: float = 0
+) -> Iterator[Visits]:
+    """Lets the clients run during the `with` block, and a second before and after it.
+
+    Each rests so many seconds between two requests; without, they take all that the machine has.
+    """
     visits = Visits()
     lock = threading.Lock()
     stop = threading.Event()
@@ -77,6 +82,7 @@ def visitors(port: int, path: str = "/healthz", timeout: float = 60) -> Iterator
             if not keep or result != "200":
                 connection.close()
                 connection = connect()
+            time.sleep(rest)
         connection.close()
 
     clients = [threading.Thread(target=visit, args=(n % 2 == 0,)) for n in range(CLIENTS)]
