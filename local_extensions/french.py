@@ -875,7 +875,7 @@ FRENCH: dict[str, str] = {
         "Versions que l'on garde, pour les regarder ou y reprendre quelque chose."
     ),
     "Migrations are not undone: the database stays as it is.": (
-        "Les migrations ne sont pas défaites : la base de données reste comme elle est."
+        "Les migrations ne sont pas défaites : la base reste comme elle est."
     ),
     "supervisord's name of the gunicorn masters.": "Le nom des maîtres gunicorn chez supervisord.",
     "The paths in it, and what is done to it as a whole.": (
