@@ -783,6 +783,11 @@ FRENCH: dict[str, str] = {
     "Named after what it is made from: a release with the same takes the same.": (
         "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
     ),
+    "{user} may not run {python}: take a Python that everybody can run, as /usr/bin/python3 of"
+    " Debian.": (
+        "{user} ne peut pas exécuter {python} : prenez un Python que tous peuvent exécuter, comme"
+        " /usr/bin/python3 de Debian."
+    ),
     "bootstrap.sh makes a venv find the folder deploy beside it.": (
         "Par bootstrap.sh, un venv trouve le dossier deploy à côté de lui."
     ),

@@ -65,7 +65,15 @@ class Release:
 
     def make_venv(self, options):
         """_("Named after what it is made from: a release with the same takes the same.")"""
-        made_from = f"{sys.version}{sys._base_executable}".encode()
+        python = sys._base_executable
+        with self.user.rights():
+            if not os.access(python, os.X_OK, effective_ids=True):
+                raise Failed(
+                    _py("{user} may not run {python}: take a Python that everybody can run, as /usr/bin/python3 of Debian."),
+                    user=self.user.account.pw_name,
+                    python=python,
+                )
+        made_from = f"{sys.version}{python}".encode()
         made_from += (self.path / "requirements.txt").read_bytes()
         digest = hashlib.sha256(made_from).hexdigest()[:12]
         venv = self.folder.venvs / digest
