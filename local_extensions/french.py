@@ -818,6 +818,10 @@ FRENCH: dict[str, str] = {
     "Moves those of the rehearsal: the site, which serves, never sees half of one.": (
         "Déplace ceux de la répétition : le site, qui sert, n'en voit jamais une moitié."
     ),
+    "A name under which the site answers.": "Un nom auquel le site répond.",
+    "The site that visitors see must be this release.": (
+        "Le site que voient les visiteurs doit être cette version."
+    ),
     "Where gunicorn listens, by the settings of this release.": (
         "Où gunicorn écoute, d'après les réglages de cette version."
     ),

@@ -215,18 +215,17 @@ def append(file: str, text: str) -> Change:
     return change
 
 
-def migration(code: Path, operation: str = "") -> None:
-    """A new table, or another operation."""
-    folder = code / "pages" / "migrations"
-    folder.mkdir()
-    (folder / "__init__.py").touch()
-    operation = (
-        operation or 'migrations.CreateModel("Order", [("id", models.AutoField(primary_key=True))])'
-    )
-    (folder / "0001_initial.py").write_text(
-        "from django.db import migrations, models\n\n\n"
-        f"class Migration(migrations.Migration):\n    operations = [{operation}]\n"
-    )
+def migration(name: str, operation: str) -> Change:
+    def change(code: Path) -> None:
+        folder = code / "pages" / "migrations"
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / f"{name}.py").write_text(
+            "from django.db import migrations\n\n\n"
+            f"class Migration(migrations.Migration):\n    operations = [{operation}]\n"
+        )
+
+    return change
 
 
 def title(text: str) -> Change:
@@ -266,9 +265,10 @@ def test_new_code_and_back(server: Server) -> None:
     """No request fails, and pages that are open in a browser keep their static files."""
     old, old_style = server.current, stylesheet(server)
     config = replace("deploy/supervisord.conf", "stopwaitsecs = 40", "stopwaitsecs = 41")
+    table = migration("0001_table", 'migrations.RunSQL("CREATE TABLE basket (id integer)")')
     css = append("pages/static/pages/site.css", "/* new */\n")
     with visitors(server.port) as visits:
-        done = server.release(title("New"), migration, css, config)
+        done = server.release(title("New"), table, css, config)
     assert (visits.failures, steps(done), done.stderr) == ({}, STEPS, "")
     assert visits.pause < LONGEST_PAUSE
     assert (server.current > old, server.previous) == (True, old)
@@ -336,8 +336,7 @@ def another_name_under_supervisord(code: Path) -> None:
     )(code)
 
 
-def migration_that_fails(code: Path) -> None:
-    migration(code, 'migrations.RunSQL("no such statement")')
+migration_that_fails = migration("0001_fails", 'migrations.RunSQL("no such statement")')
 
 
 @pytest.mark.parametrize(
