@@ -189,6 +189,7 @@ FRENCH: dict[str, str] = {
     '--wheelhouse needs a folder that exists, not "%s".': (
         "--wheelhouse exige un dossier qui existe, et non « %s »."
     ),
+    "--venv needs a folder.": "--venv exige un dossier.",
     "%s is not an option; ./bootstrap.sh --help lists them.": (
         "%s n'est pas une option ; ./bootstrap.sh --help les énumère."
     ),

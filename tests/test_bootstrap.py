@@ -336,6 +336,7 @@ def test_offline_it_needs_no_network(
         (["--offline"], "--offline needs --wheelhouse DIR, a folder with the packages."),
         (["--wheelhouse"], '--wheelhouse needs a folder that exists, not "".'),
         (["--wheelhouse", "x y"], '--wheelhouse needs a folder that exists, not "x y".'),
+        (["--venv"], "--venv needs a folder."),
         (["--ofline"], "--ofline is not an option; ./bootstrap.sh --help lists them."),
         (["x"], "x is not an option; ./bootstrap.sh --help lists them."),
     ],
