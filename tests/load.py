@@ -40,7 +40,8 @@ class Visits:
     @property
     def pause(self) -> float:
         """The longest time, in seconds, in which nobody got a 200."""
-        return max(after - before for before, after in itertools.pairwise(sorted(self.arrivals)))
+        gaps = (after - before for before, after in itertools.pairwise(sorted(self.arrivals)))
+        return max(gaps, default=0)
 
     def __str__(self) -> str:
         return (
