@@ -205,6 +205,9 @@ FRENCH: dict[str, str] = {
         "Échec : « %s ». Les lignes ci-dessus disent pourquoi (toutes : %s). Ensuite, relancez"
         " ./bootstrap.sh."
     ),
+    "KILL: so early a TERM may come that the shell has not yet dropped the trap for it.": (
+        "KILL : un TERM peut arriver avant que le shell n'ait oublié le piège qui l'attrape."
+    ),
     "check_space MEGABYTES: stops where fewer are free.": (
         "check_space MÉGAOCTETS : s'arrête s'il en reste moins."
     ),
@@ -251,10 +254,10 @@ FRENCH: dict[str, str] = {
     ),
     "Making the venv (uv)": "Création du venv (uv)",
     "Installing the requirements (uv)": "Installation des dépendances (uv)",
-    "The requirements are complete: pip need not look for more (--no-deps). Python compiles what the"
-    " site imports, faster than pip compiles everything.": (
-        "La liste des dépendances est complète : pip n'a rien à y ajouter (--no-deps). Python compile"
-        " ce que le site importe, plus vite que pip ne compile tout."
+    "The requirements are complete: pip need not look for more (--no-deps). compile_packages is"
+    " faster than pip at compiling.": (
+        "La liste des dépendances est complète : pip n'a rien à y ajouter (--no-deps)."
+        " compile_packages compile plus vite que pip."
     ),
     "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
         "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un pip."
@@ -264,6 +267,19 @@ FRENCH: dict[str, str] = {
     "Making the venv (virtualenv)": "Création du venv (virtualenv)",
     "%s can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
         "%s ne peut créer de venv avec pip. Sous Debian ou Ubuntu : sudo apt install python3-venv"
+    ),
+    "Compiles the packages while the steps below go on. pip, which the site never runs, can wait"
+    " until it is used.": (
+        "Compile les paquets pendant les étapes suivantes. pip, dont le site ne se sert pas, attendra"
+        " qu'on l'appelle."
+    ),
+    "A module that only another Python understands may stay as it is.": (
+        "Un module que seul un autre Python comprend peut rester tel quel."
+    ),
+    "manage COMMAND...: what ./manage.py does, in one Django for all of them, whose start takes the"
+    " most time.": (
+        "manage COMMANDE... : ce que fait ./manage.py, dans un seul Django pour toutes, car son"
+        " démarrage est le plus long."
     ),
     "secret FILE TEXT: a file for its owner alone, whole or not at all.": (
         "secret FICHIER TEXTE : un fichier pour son seul propriétaire, entier ou pas du tout."
@@ -281,11 +297,11 @@ FRENCH: dict[str, str] = {
         "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur"
         " le chemin de Python."
     ),
-    "Preparing the database": "Préparation de la base de données",
+    "Preparing the site (%s)": "Préparation du site (%s)",
+    "Compiling the packages": "Compilation des paquets",
     "One that was interrupted may have left half a file, which Django would keep.": (
         "Interrompue, elle a pu laisser une moitié de fichier, que Django garderait."
     ),
-    "Collecting the static files": "Rassemblement des fichiers statiques",
     "Everything is in place.": "Tout est en place.",
     "start the site:": "démarrer le site :",
     "look at it": "le regarder",
@@ -464,12 +480,13 @@ FRENCH: dict[str, str] = {
         "Ce que supervisord ne fait pas de lui-même ; testé avec supervisor 4.2.5 et 4.3.0."
     ),
     "supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI"
-    " groups open while their processes restart, notes which processes are ready, and says in one"
-    " sentence that a port is taken. supervisorctl loads rolling_restart, which needs this one.": (
+    " groups open while their processes restart, notes which processes are ready, and says in a"
+    " sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this"
+    " one.": (
         "supervisord charge ce module, qui démarre les programmes aussitôt, garde ouvertes les"
         " sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels processus"
-        " sont prêts, et dit en une phrase qu'un port est pris. supervisorctl charge"
-        " rolling_restart, qui a besoin de celui-ci."
+        " sont prêts, et dit en une phrase pourquoi supervisord ne peut pas démarrer. supervisorctl"
+        " charge rolling_restart, qui a besoin de celui-ci."
     ),
     "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
         "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
@@ -490,14 +507,17 @@ FRENCH: dict[str, str] = {
     "supervisord would wait up to a second before it starts them.": (
         "supervisord attendrait jusqu'à une seconde avant de les démarrer."
     ),
-    "Says in one sentence that a port is taken; supervisord would show its own code.": (
-        "Dit en une phrase qu'un port est pris ; supervisord montrerait son propre code."
+    "Says in a sentence why supervisord cannot start, where it would show its own code.": (
+        "Dit en une phrase pourquoi supervisord ne peut pas démarrer, au lieu de montrer son code."
     ),
     "Python calls it with the error that ends supervisord.": (
         "Python l'appelle avec l'erreur qui met fin à supervisord."
     ),
     "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
         "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    ),
+    "Make it writable for the user who starts supervisord.": (
+        "Rendez-le accessible en écriture à l'utilisateur qui lance supervisord."
     ),
     "Keeps the listening sockets open while every process of their group restarts.": (
         "Garde les sockets d'écoute ouvertes pendant que tous les processus d'un groupe redémarrent."
