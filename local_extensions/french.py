@@ -269,9 +269,9 @@ FRENCH: dict[str, str] = {
         "Un venv inachevé, déplacé ou fait par un autre Python est refait ; si seules les"
         " dépendances ont changé, il est mis à jour."
     ),
-    "supervisord finds its config next to its venv, and deploy/supervisor_plugin.py on Python's"
+    "supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's"
     " path.": (
-        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin.py sur"
+        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur"
         " le chemin de Python."
     ),
     "Preparing the database": "Préparation de la base de données",
@@ -426,9 +426,10 @@ FRENCH: dict[str, str] = {
     "The commands that supervisorctl and the web interface call.": (
         "Les commandes qu'appellent supervisorctl et l'interface web."
     ),
-    "Starts the site at once, and says clearly when a port is taken: deploy/supervisor_plugin.py.": (
+    "Starts the site at once, and says clearly when a port is taken:"
+    " deploy/supervisor_plugin/server.py.": (
         "Démarre le site aussitôt, et dit clairement quand un port est pris :"
-        " deploy/supervisor_plugin.py."
+        " deploy/supervisor_plugin/server.py."
     ),
     "An fcgi-program is a program whose listening socket supervisord opens and holds: while one"
     " gunicorn restarts, the other answers on the same socket.": (
@@ -448,7 +449,7 @@ FRENCH: dict[str, str] = {
         "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
         " avant l'arrêt ; ensuite les workers partent avec leur maître."
     ),
-    # deploy/supervisor_plugin.py
+    # deploy/supervisor_plugin/server.py
     "What supervisord does not do by itself; deploy/supervisord.conf names this module.": (
         "Ce que supervisord ne fait pas de lui-même ; deploy/supervisord.conf nomme ce module."
     ),
@@ -466,6 +467,66 @@ FRENCH: dict[str, str] = {
     ),
     "Makes supervisord start its programs at once: it would wait up to a second.": (
         "Fait démarrer aussitôt les programmes : supervisord attendrait jusqu'à une seconde."
+    ),
+    # deploy/supervisor_plugin/same_origin.py
+    "Without it, any page of any site that you visit could press the buttons of the web interface"
+    " for you: deploy/supervisor_plugin/same_origin.py.": (
+        "Sans cela, n'importe quelle page de n'importe quel site que vous visitez pourrait presser"
+        " à votre place les boutons de l'interface web : deploy/supervisor_plugin/same_origin.py."
+    ),
+    "Keeps the pages of other sites away from supervisord's web interface.": (
+        "Tient les pages d'autres sites à l'écart de l'interface web de supervisord."
+    ),
+    "A browser sends the login that it remembers along with every request, also with one that a"
+    " page of another site makes: a link to index.html?action=stopall would stop everything."
+    " Tested with supervisor 4.2.5 and 4.3.0.": (
+        "Un navigateur joint à chaque requête l'identification qu'il a retenue, même si c'est la"
+        " page d'un autre site qui la fait : un lien vers index.html?action=stopall arrêterait"
+        " tout. Essayé avec supervisor 4.2.5 et 4.3.0."
+    ),
+    "Refused: this request does not come from the pages of the web interface.": (
+        "Refusé : cette requête ne vient pas des pages de l'interface web."
+    ),
+    "Open the interface yourself: type its IP address and port into the browser.": (
+        "Ouvrez l'interface vous-même : tapez son adresse IP et son port dans le navigateur."
+    ),
+    "Stands before the handlers of an HTTP server and answers what none of them may see.": (
+        "Précède les gestionnaires d'un serveur HTTP et répond à ce qu'aucun ne doit voir."
+    ),
+    "Whether this handler shall answer. The server asks it about every request.": (
+        "Dit si c'est à lui de répondre ; le serveur le lui demande pour chaque requête."
+    ),
+    "Nor may another site show the interface in a frame, and lure the visitor's clicks there.": (
+        "Un autre site ne doit pas non plus montrer l'interface dans un cadre, pour y attirer les"
+        " clics du visiteur."
+    ),
+    "Another site's name can lead here too: its owner decides (DNS rebinding).": (
+        "Le nom d'un autre site peut aussi mener ici : son propriétaire en décide (DNS rebinding)."
+    ),
+    "What follows is the rest of this request, never another one.": (
+        "Ce qui suit est le reste de cette requête, jamais une autre."
+    ),
+    "Where the browser says that a request comes from: itself, other or unknown.": (
+        "D'où le navigateur dit que vient la requête : itself, other ou unknown."
+    ),
+    "Sent to this machine's own addresses and over https. none: typed, or a bookmark.": (
+        "Envoyé aux adresses locales de la machine et en https. none : adresse tapée, ou signet."
+    ),
+    "Sent with every POST (Origin), and with most other requests (Referer).": (
+        "Envoyés avec chaque POST (Origin) et la plupart des autres requêtes (Referer)."
+    ),
+    "Whether a page of the interface would do something, as its buttons do.": (
+        "Dit si une page de l'interface agirait, comme le font ses boutons."
+    ),
+    "supervisord calls it once for each of its HTTP servers; once is enough.": (
+        "supervisord l'appelle une fois par serveur HTTP ; une fois suffit."
+    ),
+    "Called before the HTTP servers are known; they read no request before the event.": (
+        "Appelée avant que les serveurs HTTP soient connus ; ils ne lisent aucune requête avant"
+        " l'événement."
+    ),
+    "Its methods would become commands; it has none.": (
+        "Ses méthodes seraient des commandes ; il n'en a pas."
     ),
     # deploy/gunicorn.conf.py
     "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
