@@ -525,6 +525,7 @@ FRENCH: dict[str, str] = {
         "Appelée avant que les serveurs HTTP soient connus ; ils ne lisent aucune requête avant"
         " l'événement."
     ),
+    "No browser reaches a UNIX socket.": "Aucun navigateur n'atteint une socket UNIX.",
     "Its methods would become commands; it has none.": (
         "Ses méthodes seraient des commandes ; il n'en a pas."
     ),
@@ -663,17 +664,17 @@ FRENCH: dict[str, str] = {
     ),
     # Pages
     "It works": "Ça marche",
-    "This page comes from Django, through gunicorn, which supervisord started as": (
-        "Cette page vient de Django, par gunicorn, que supervisord a lancé sous le nom de"
-    ),
-    "This page comes from Django, but not through supervisord: start it with": (
-        "Cette page vient de Django, mais sans supervisord : lancez-le avec"
-    ),
+    "makes the pages": "fait les pages",
+    "Release:": "Version :",
+    "serves them": "les sert",
+    "Master:": "Maître :",
+    "Not this one: it comes from another server.": "Pas celle-ci : un autre serveur l'a envoyée.",
+    "keeps gunicorn running": "garde gunicorn en marche",
+    "Look at it:": "Le regarder :",
+    "Start it:": "Le lancer :",
     "What to do next": "Et maintenant",
-    "Look at the programs:": "Regardez les programmes :",
     "Create your account:": "Créez votre compte :",
-    "Log in to": "Connectez-vous à",
-    "the administration": "l'administration",
+    "Log in to the administration": "Connectez-vous à l'administration",
     "Write your own home page:": "Écrivez votre page d'accueil :",
     "Read the lesson:": "Lisez la leçon :",
     "Bad request": "Requête incorrecte",
