@@ -8,16 +8,18 @@ import tempfile
 from pathlib import Path
 
 import demo
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 PICTURES = demo.TEMPLATE / "docs"
-SIZE = {"width": 1200, "height": 800}
+SIZE: ViewportSize = {"width": 1200, "height": 800}
 
 
 def settings(project: Path) -> configparser.RawConfigParser:
     """supervisord's settings, with the password of the web interface."""
     parser = configparser.RawConfigParser()
-    parser.read([project / "deploy" / "supervisord.conf", project / "deploy" / "web_interface.conf"])
+    parser.read(
+        [project / "deploy" / "supervisord.conf", project / "deploy" / "web_interface.conf"]
+    )
     return parser
 
 
