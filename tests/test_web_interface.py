@@ -79,22 +79,31 @@ def running(site: Site) -> Site:
     return site
 
 
-@pytest.fixture(scope="module", params=["4.3.0", "4.2.5"])
-def made(request: pytest.FixtureRequest, make_site: Callable[..., Site]) -> Site:
-    """A site under this version of supervisor."""
+@pytest.fixture(scope="module")
+def new(make_site: Callable[..., Site]) -> Site:
+    """A site under the supervisor of its requirements."""
+    return make_site()
+
+
+@pytest.fixture(scope="module")
+def old(make_site: Callable[..., Site]) -> Site:
+    """A site under supervisor 4.2.5, which wants pkg_resources; setuptools had it until 81."""
     site = make_site()
-    if request.param == "4.2.5":
-        # It finds its parts through pkg_resources, which setuptools had until 81.
-        uv = str(Path(sys.executable).parent / "uv")
-        packages = ["supervisor==4.2.5", "setuptools<81"]
-        site.run(uv, "pip", "install", "--python", "venv/bin/python", *packages)
-    assert site.run("venv/bin/supervisord", "--version").stdout == f"{request.param}\n"
+    uv = str(Path(sys.executable).parent / "uv")
+    packages = ["supervisor==4.2.5", "setuptools<81"]
+    site.run(uv, "pip", "install", "--python", "venv/bin/python", *packages)
+    assert site.run("venv/bin/supervisord", "--version").stdout == "4.2.5\n"
     return site
 
 
 @pytest.fixture
-def site(made: Site) -> Site:
-    return running(made)
+def site(new: Site) -> Site:
+    return running(new)
+
+
+@pytest.fixture(params=["new", "old"])
+def each_site(request: pytest.FixtureRequest) -> Site:
+    return running(request.getfixturevalue(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +241,7 @@ def test_the_buttons_work(site: Site, make_visitor: Callable[..., Visitor], inte
     page.reload()
     with page.expect_popup() as log:
         page.get_by_role("link", name="gu-my_site:master-1").click()
-    assert "GET /healthz" in log.value.inner_text("body")
+    assert "Booting worker" in log.value.inner_text("body")
 
 
 def test_a_link_of_a_foreign_page_says_what_to_do(
@@ -318,50 +327,59 @@ def ask_all(site: Site, requests: list[tuple[str, dict[str, str]]]) -> Iterator[
         yield ask(site, path, **sent)
 
 
-def test_requests_that_are_refused(site: Site) -> None:
-    masters = site.masters()
-    for request, response in zip(REFUSED, ask_all(site, REFUSED), strict=True):
+def test_requests_that_are_refused(each_site: Site) -> None:
+    masters = each_site.masters()
+    for request, response in zip(REFUSED, ask_all(each_site, REFUSED), strict=True):
         assert (response.status, response.text) == (403, REFUSAL), request
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert site.masters() == masters
+    assert each_site.masters() == masters
 
 
-def test_requests_that_pass(site: Site) -> None:
-    for request, response in zip(ALLOWED, ask_all(site, ALLOWED), strict=True):
+def test_requests_that_pass(each_site: Site) -> None:
+    for request, response in zip(ALLOWED, ask_all(each_site, ALLOWED), strict=True):
         assert response.status == (301 if "action" in request[0] else 200), request
         assert response.headers["X-Frame-Options"] == "DENY"
 
 
-def test_a_login_is_wanted_as_before(site: Site) -> None:
-    assert site.get("/", port=site.web_port).status == 401
+def test_a_login_is_wanted_as_before(each_site: Site) -> None:
+    assert each_site.get("/", port=each_site.web_port).status == 401
     assert (
-        site.get(STOP_ALL, port=site.web_port, Referer=f"http://127.0.0.1:{site.web_port}/").status
+        each_site.get(
+            STOP_ALL, port=each_site.web_port, Referer=f"http://127.0.0.1:{each_site.web_port}/"
+        ).status
         == 401
     )
 
 
-def test_remote_calls_of_a_browser_are_refused_and_of_a_program_pass(site: Site) -> None:
+def test_remote_calls_of_a_browser_are_refused_and_of_a_program_pass(each_site: Site) -> None:
     call = "<methodCall><methodName>supervisor.getState</methodName></methodCall>"
-    assert ask(site, "/RPC2", "POST", call, Origin="http://foreign.example").status == 403
-    assert ask(site, "/RPC2", "POST", call, Origin="null").status == 403
-    assert "RUNNING" in ask(site, "/RPC2", "POST", call).text
+    assert ask(each_site, "/RPC2", "POST", call, Origin="http://foreign.example").status == 403
+    assert ask(each_site, "/RPC2", "POST", call, Origin="null").status == 403
+    assert "RUNNING" in ask(each_site, "/RPC2", "POST", call).text
 
 
-def test_supervisorctl_works_over_http_and_over_the_socket(site: Site) -> None:
-    over_http = ("-s", f"http://127.0.0.1:{site.web_port}", "-u", "admin", "-p", password(site))
+def test_supervisorctl_works_over_http_and_over_the_socket(each_site: Site) -> None:
+    over_http = (
+        "-s",
+        f"http://127.0.0.1:{each_site.web_port}",
+        "-u",
+        "admin",
+        "-p",
+        password(each_site),
+    )
     for options in ((), over_http):
-        assert site.supervisorctl(*options, "status").stdout.count("RUNNING") == 2
-        tail = site.supervisorctl(*options, "tail", "gu-my_site:master-1")
+        assert each_site.supervisorctl(*options, "status").stdout.count("RUNNING") == 2
+        tail = each_site.supervisorctl(*options, "tail", "gu-my_site:master-1")
         assert "GET /healthz" in tail.stdout
-        restart = site.supervisorctl(*options, "restart", "gu-my_site:master-1")
+        restart = each_site.supervisorctl(*options, "restart", "gu-my_site:master-1")
         assert restart.stdout.endswith("gu-my_site:master-1: started\n")
 
 
-def test_the_rest_of_a_refused_request_is_no_other_request(site: Site) -> None:
+def test_the_rest_of_a_refused_request_is_no_other_request(each_site: Site) -> None:
     """The body of a foreign form could be a request itself, with headers that it chooses."""
     hidden = f"GET {STOP_ALL} HTTP/1.1\r\nSec-Fetch-Site: same-origin\r\n\r\n"
     for rest in (hidden, "x" * 1_000_000 + hidden):
-        with socket.create_connection(("127.0.0.1", site.web_port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", each_site.web_port), timeout=10) as connection:
             connection.sendall(
                 f"POST /RPC2 HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://foreign.example\r\n"
                 f"Content-Length: {len(rest)}\r\n\r\n{rest[:1000]}".encode()
@@ -377,7 +395,7 @@ def test_the_rest_of_a_refused_request_is_no_other_request(site: Site) -> None:
         assert answer.count(b"HTTP/1.1") == 1
 
 
-def test_it_is_there_before_the_first_request(site: Site) -> None:
+def test_it_is_there_before_the_first_request(each_site: Site) -> None:
     """While supervisord starts, and begins anew, a foreign page that never gives up gets 403 alone."""
     statuses = set()
     ended = threading.Event()
@@ -385,16 +403,16 @@ def test_it_is_there_before_the_first_request(site: Site) -> None:
     def attack() -> None:
         while not ended.is_set():
             with suppress(OSError, http.client.HTTPException):
-                statuses.add(ask(site, STOP_ALL, Sec_Fetch_Site="cross-site").status)
+                statuses.add(ask(each_site, STOP_ALL, Sec_Fetch_Site="cross-each_site").status)
 
     thread = threading.Thread(target=attack)
     thread.start()
     try:
-        site.supervisorctl("reload")
-        eventually(lambda: len(site.masters()) == 2, 50)
-        site.stop()
-        site.start()
-        eventually(lambda: len(site.masters()) == 2)
+        each_site.supervisorctl("reload")
+        eventually(lambda: len(each_site.masters()) == 2, 50)
+        each_site.stop()
+        each_site.start()
+        eventually(lambda: len(each_site.masters()) == 2)
     finally:
         ended.set()
         thread.join()
