@@ -97,13 +97,11 @@ def old(make_site: Callable[..., Site]) -> Site:
 
 
 @pytest.fixture
-def site(new: Site) -> Site:
-    return running(new)
+def site(request: pytest.FixtureRequest) -> Site:
+    return running(request.getfixturevalue(getattr(request, "param", "new")))
 
 
-@pytest.fixture(params=["new", "old"])
-def each_site(request: pytest.FixtureRequest) -> Site:
-    return running(request.getfixturevalue(request.param))
+under_both = pytest.mark.parametrize("site", ["new", "old"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -327,59 +325,54 @@ def ask_all(site: Site, requests: list[tuple[str, dict[str, str]]]) -> Iterator[
         yield ask(site, path, **sent)
 
 
-def test_requests_that_are_refused(each_site: Site) -> None:
-    masters = each_site.masters()
-    for request, response in zip(REFUSED, ask_all(each_site, REFUSED), strict=True):
+@under_both
+def test_requests_that_are_refused(site: Site) -> None:
+    masters = site.masters()
+    for request, response in zip(REFUSED, ask_all(site, REFUSED), strict=True):
         assert (response.status, response.text) == (403, REFUSAL), request
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert each_site.masters() == masters
+    assert site.masters() == masters
 
 
-def test_requests_that_pass(each_site: Site) -> None:
-    for request, response in zip(ALLOWED, ask_all(each_site, ALLOWED), strict=True):
+@under_both
+def test_requests_that_pass(site: Site) -> None:
+    for request, response in zip(ALLOWED, ask_all(site, ALLOWED), strict=True):
         assert response.status == (301 if "action" in request[0] else 200), request
         assert response.headers["X-Frame-Options"] == "DENY"
 
 
-def test_a_login_is_wanted_as_before(each_site: Site) -> None:
-    assert each_site.get("/", port=each_site.web_port).status == 401
-    assert (
-        each_site.get(
-            STOP_ALL, port=each_site.web_port, Referer=f"http://127.0.0.1:{each_site.web_port}/"
-        ).status
-        == 401
-    )
+@under_both
+def test_a_login_is_wanted_as_before(site: Site) -> None:
+    assert site.get("/", port=site.web_port).status == 401
+    own_page = f"http://127.0.0.1:{site.web_port}/"
+    assert site.get(STOP_ALL, port=site.web_port, Referer=own_page).status == 401
 
 
-def test_remote_calls_of_a_browser_are_refused_and_of_a_program_pass(each_site: Site) -> None:
+@under_both
+def test_remote_calls_of_a_browser_are_refused_and_of_a_program_pass(site: Site) -> None:
     call = "<methodCall><methodName>supervisor.getState</methodName></methodCall>"
-    assert ask(each_site, "/RPC2", "POST", call, Origin="http://foreign.example").status == 403
-    assert ask(each_site, "/RPC2", "POST", call, Origin="null").status == 403
-    assert "RUNNING" in ask(each_site, "/RPC2", "POST", call).text
+    assert ask(site, "/RPC2", "POST", call, Origin="http://foreign.example").status == 403
+    assert ask(site, "/RPC2", "POST", call, Origin="null").status == 403
+    assert "RUNNING" in ask(site, "/RPC2", "POST", call).text
 
 
-def test_supervisorctl_works_over_http_and_over_the_socket(each_site: Site) -> None:
-    over_http = (
-        "-s",
-        f"http://127.0.0.1:{each_site.web_port}",
-        "-u",
-        "admin",
-        "-p",
-        password(each_site),
-    )
+@under_both
+def test_supervisorctl_works_over_http_and_over_the_socket(site: Site) -> None:
+    over_http = ("-s", f"http://127.0.0.1:{site.web_port}", "-u", "admin", "-p", password(site))
     for options in ((), over_http):
-        assert each_site.supervisorctl(*options, "status").stdout.count("RUNNING") == 2
-        tail = each_site.supervisorctl(*options, "tail", "gu-my_site:master-1")
+        assert site.supervisorctl(*options, "status").stdout.count("RUNNING") == 2
+        tail = site.supervisorctl(*options, "tail", "gu-my_site:master-1")
         assert "GET /healthz" in tail.stdout
-        restart = each_site.supervisorctl(*options, "restart", "gu-my_site:master-1")
+        restart = site.supervisorctl(*options, "restart", "gu-my_site:master-1")
         assert restart.stdout.endswith("gu-my_site:master-1: started\n")
 
 
-def test_the_rest_of_a_refused_request_is_no_other_request(each_site: Site) -> None:
+@under_both
+def test_the_rest_of_a_refused_request_is_no_other_request(site: Site) -> None:
     """The body of a foreign form could be a request itself, with headers that it chooses."""
     hidden = f"GET {STOP_ALL} HTTP/1.1\r\nSec-Fetch-Site: same-origin\r\n\r\n"
     for rest in (hidden, "x" * 1_000_000 + hidden):
-        with socket.create_connection(("127.0.0.1", each_site.web_port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", site.web_port), timeout=10) as connection:
             connection.sendall(
                 f"POST /RPC2 HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://foreign.example\r\n"
                 f"Content-Length: {len(rest)}\r\n\r\n{rest[:1000]}".encode()
@@ -395,7 +388,8 @@ def test_the_rest_of_a_refused_request_is_no_other_request(each_site: Site) -> N
         assert answer.count(b"HTTP/1.1") == 1
 
 
-def test_it_is_there_before_the_first_request(each_site: Site) -> None:
+@under_both
+def test_it_is_there_before_the_first_request(site: Site) -> None:
     """While supervisord starts, and begins anew, a foreign page that never gives up gets 403 alone."""
     statuses = set()
     ended = threading.Event()
@@ -403,16 +397,16 @@ def test_it_is_there_before_the_first_request(each_site: Site) -> None:
     def attack() -> None:
         while not ended.is_set():
             with suppress(OSError, http.client.HTTPException):
-                statuses.add(ask(each_site, STOP_ALL, Sec_Fetch_Site="cross-each_site").status)
+                statuses.add(ask(site, STOP_ALL, Sec_Fetch_Site="cross-site").status)
 
     thread = threading.Thread(target=attack)
     thread.start()
     try:
-        each_site.supervisorctl("reload")
-        eventually(lambda: len(each_site.masters()) == 2, 50)
-        each_site.stop()
-        each_site.start()
-        eventually(lambda: len(each_site.masters()) == 2)
+        site.supervisorctl("reload")
+        eventually(lambda: len(site.masters()) == 2, 50)
+        site.stop()
+        site.start()
+        eventually(lambda: len(site.masters()) == 2)
     finally:
         ended.set()
         thread.join()
