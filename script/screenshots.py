@@ -11,7 +11,8 @@ import demo
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 PICTURES = demo.TEMPLATE / "docs"
-SIZE: ViewportSize = {"width": 1200, "height": 800}
+HOME_SIZE: ViewportSize = {"width": 1200, "height": 850}
+WEB_INTERFACE_SIZE: ViewportSize = {"width": 1000, "height": 360}
 
 
 def settings(project: Path) -> configparser.RawConfigParser:
@@ -26,19 +27,17 @@ def settings(project: Path) -> configparser.RawConfigParser:
 def take_pictures(browser: Browser, language: str) -> None:
     """Starts a demo in this language, and takes its pictures."""
     say = demo.Speaker(language)
-    demo.start(say, {"language": language})
+    demo.start(say, {"language": language, "project_slug": "my_site"})
     try:
         config = settings(next(demo.projects()))
         bind = config["fcgi-program:gu-my_site"]["socket"].removeprefix("tcp://")
-        web_interface = dict(config["inet_http_server"])
-        address = "http://{username}:{password}@{port}/".format(**web_interface)
         for scheme in ("light", "dark"):
-            page = browser.new_page(viewport=SIZE, color_scheme=scheme)
+            page = browser.new_page(viewport=HOME_SIZE, color_scheme=scheme)
             page.goto(f"http://{bind}/")
             page.screenshot(path=PICTURES / f"home.{language}.{scheme}.png")
             page.close()
-        page = browser.new_page(viewport=SIZE)
-        page.goto(address)
+        page = browser.new_page(viewport=WEB_INTERFACE_SIZE)
+        page.goto("http://{username}:{password}@{port}/".format(**config["inet_http_server"]))
         page.screenshot(path=PICTURES / "web-interface.png")
     finally:
         demo.stop(say)

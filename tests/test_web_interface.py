@@ -54,15 +54,19 @@ def password(site: Site) -> str:
     return parser["inet_http_server"]["password"]
 
 
+def login(site: Site) -> str:
+    """What a browser sends for one who has logged in."""
+    return "Basic " + base64.b64encode(f"admin:{password(site)}".encode()).decode()
+
+
 def ask(
     site: Site, path: str = "/", method: str = "GET", body: str | None = None, **headers: str
 ) -> Response:
     """What the web interface answers to one who has logged in; _ in a header's name is -."""
-    login = base64.b64encode(f"admin:{password(site)}".encode()).decode()
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     connection = http.client.HTTPConnection("127.0.0.1", site.web_port, timeout=10)
     try:
-        connection.request(method, path, body, {"Authorization": f"Basic {login}", **sent})
+        connection.request(method, path, body, {"Authorization": login(site), **sent})
         response = connection.getresponse()
         return Response(response.status, response.headers, response.read().decode())
     finally:
@@ -370,7 +374,12 @@ def test_supervisorctl_works_over_http_and_over_the_socket(site: Site) -> None:
 @under_both
 def test_the_rest_of_a_refused_request_is_no_other_request(site: Site) -> None:
     """The body of a foreign form could be a request itself, with headers that it chooses."""
-    hidden = f"GET {STOP_ALL} HTTP/1.1\r\nSec-Fetch-Site: same-origin\r\n\r\n"
+    masters = site.masters()
+    call = "<methodCall><methodName>supervisor.shutdown</methodName></methodCall>"
+    hidden = (
+        f"POST /RPC2 HTTP/1.1\r\nAuthorization: {login(site)}\r\n"
+        f"Content-Length: {len(call)}\r\n\r\n{call}"
+    )
     for rest in (hidden, "x" * 1_000_000 + hidden):
         with socket.create_connection(("127.0.0.1", site.web_port), timeout=10) as connection:
             connection.sendall(
@@ -386,6 +395,7 @@ def test_the_rest_of_a_refused_request_is_no_other_request(site: Site) -> None:
                     answer += part
         assert answer.startswith(b"HTTP/1.1 403 ")
         assert answer.count(b"HTTP/1.1") == 1
+    assert site.masters() == masters
 
 
 @under_both
