@@ -609,6 +609,67 @@ FRENCH: dict[str, str] = {
     "At once, also where the output is a file or a pipe.": (
         "Aussitôt, même quand la sortie est un fichier ou un tube."
     ),
+    # deploy/supervisor_plugin/same_origin.py
+    "Without it, any page of any site that you visit could press the buttons of the web interface"
+    " for you: deploy/supervisor_plugin/same_origin.py.": (
+        "Sans cela, n'importe quelle page de n'importe quel site que vous visitez pourrait presser"
+        " à votre place les boutons de l'interface web : deploy/supervisor_plugin/same_origin.py."
+    ),
+    "Keeps the pages of other sites away from supervisord's web interface.": (
+        "Tient les pages d'autres sites à l'écart de l'interface web de supervisord."
+    ),
+    "A browser sends the login that it remembers along with every request, also with one that a"
+    " page of another site makes: a link to index.html?action=stopall would stop everything."
+    " Tested with supervisor 4.2.5 and 4.3.0.": (
+        "Un navigateur joint à chaque requête l'identification qu'il a retenue, même si c'est la"
+        " page d'un autre site qui la fait : un lien vers index.html?action=stopall arrêterait"
+        " tout. Essayé avec supervisor 4.2.5 et 4.3.0."
+    ),
+    "Refused: this request does not come from the pages of the web interface.": (
+        "Refusé : cette requête ne vient pas des pages de l'interface web."
+    ),
+    "Open the interface yourself: type its IP address and port into the browser.": (
+        "Ouvrez l'interface vous-même : tapez son adresse IP et son port dans le navigateur."
+    ),
+    "Stands before the handlers of an HTTP server and answers what none of them may see.": (
+        "Précède les gestionnaires d'un serveur HTTP et répond à ce qu'aucun ne doit voir."
+    ),
+    "Whether this handler shall answer. The server asks it about every request.": (
+        "Dit si c'est à lui de répondre ; le serveur le lui demande pour chaque requête."
+    ),
+    "Nor may another site show the interface in a frame, and lure the visitor's clicks there.": (
+        "Un autre site ne doit pas non plus montrer l'interface dans un cadre, pour y attirer les"
+        " clics du visiteur."
+    ),
+    "Another site's name can lead here too: its owner decides (DNS rebinding).": (
+        "Le nom d'un autre site peut aussi mener ici : son propriétaire en décide (DNS rebinding)."
+    ),
+    "What follows is the rest of this request, never another one.": (
+        "Ce qui suit est le reste de cette requête, jamais une autre."
+    ),
+    "Where the browser says that a request comes from: itself, other or unknown.": (
+        "D'où le navigateur dit que vient la requête : itself, other ou unknown."
+    ),
+    "Sent to this machine's own addresses and over https. none: typed, or a bookmark.": (
+        "Envoyé aux adresses locales de la machine et en https. none : adresse tapée, ou signet."
+    ),
+    "Sent with every POST (Origin), and with most other requests (Referer).": (
+        "Envoyés avec chaque POST (Origin) et la plupart des autres requêtes (Referer)."
+    ),
+    "Whether a page of the interface would do something, as its buttons do.": (
+        "Dit si une page de l'interface agirait, comme le font ses boutons."
+    ),
+    "supervisord calls it once for each of its HTTP servers; once is enough.": (
+        "supervisord l'appelle une fois par serveur HTTP ; une fois suffit."
+    ),
+    "Called before the HTTP servers are known; they read no request before the event.": (
+        "Appelée avant que les serveurs HTTP soient connus ; ils ne lisent aucune requête avant"
+        " l'événement."
+    ),
+    "No browser reaches a UNIX socket.": "Aucun navigateur n'atteint une socket UNIX.",
+    "Its methods would become commands; it has none.": (
+        "Ses méthodes seraient des commandes ; il n'en a pas."
+    ),
     # deploy/gunicorn.conf.py
     "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
         "Les réglages de gunicorn, lus par chacun des deux maîtres que lance supervisord."
@@ -1054,17 +1115,17 @@ FRENCH: dict[str, str] = {
     ),
     # Pages
     "It works": "Ça marche",
-    "This page comes from Django, through gunicorn, which supervisord started as": (
-        "Cette page vient de Django, par gunicorn, que supervisord a lancé sous le nom de"
-    ),
-    "This page comes from Django, but not through supervisord: start it with": (
-        "Cette page vient de Django, mais sans supervisord : lancez-le avec"
-    ),
+    "makes the pages": "fait les pages",
+    "Release:": "Version :",
+    "serves them": "les sert",
+    "Master:": "Maître :",
+    "Not this one: it comes from another server.": "Pas celle-ci : un autre serveur l'a envoyée.",
+    "keeps gunicorn running": "garde gunicorn en marche",
+    "Look at it:": "Le regarder :",
+    "Start it:": "Le lancer :",
     "What to do next": "Et maintenant",
-    "Look at the programs:": "Regardez les programmes :",
     "Create your account:": "Créez votre compte :",
-    "Log in to": "Connectez-vous à",
-    "the administration": "l'administration",
+    "Log in to the administration": "Connectez-vous à l'administration",
     "Write your own home page:": "Écrivez votre page d'accueil :",
     "Read the lesson:": "Lisez la leçon :",
     "Bad request": "Requête incorrecte",

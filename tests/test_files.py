@@ -26,6 +26,7 @@ FILES = [
     "deploy/supervisor_plugin/plain_errors.py",
     "deploy/supervisor_plugin/readiness.py",
     "deploy/supervisor_plugin/rolling_restart.py",
+    "deploy/supervisor_plugin/same_origin.py",
     "deploy/supervisor_plugin/server.py",
     "deploy/supervisord.conf",
     "manage.py",
