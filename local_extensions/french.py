@@ -393,6 +393,92 @@ FRENCH: dict[str, str] = {
     "usage: %s {start|stop|restart|try-restart|reload|force-reload|status}": (
         "usage : %s {start|stop|restart|try-restart|reload|force-reload|status}"
     ),
+    # deploy/nginx
+    "The site behind nginx, by plain HTTP. deploy/install.sh copies this file, or https.conf where"
+    " there is a certificate, to /etc/nginx/sites-available.": (
+        "Le site derrière nginx, en simple HTTP. deploy/install.sh copie ce fichier, ou https.conf"
+        " s'il y a un certificat, dans /etc/nginx/sites-available."
+    ),
+    "The site behind nginx, by HTTPS, with the certificate that certbot keeps. deploy/install.sh"
+    " copies this file to /etc/nginx/sites-available.": (
+        "Le site derrière nginx, en HTTPS, avec le certificat que certbot tient à jour."
+        " deploy/install.sh copie ce fichier dans /etc/nginx/sites-available."
+    ),
+    "What every browser since 2014 speaks; older protocols are broken.": (
+        "Ce que parle tout navigateur depuis 2014 ; les protocoles plus anciens sont percés."
+    ),
+    "A visitor who comes back within a day need not negotiate anew.": (
+        "Un visiteur qui revient dans la journée n'a pas à renégocier."
+    ),
+    "Security headers of what nginx itself answers: static files, redirects, errors. Django's pages"
+    " carry their own.": (
+        "Les en-têtes de sécurité de ce que nginx répond lui-même : fichiers statiques,"
+        " redirections, erreurs. Les pages de Django ont les leurs."
+    ),
+    "The version of nginx is nobody's business.": "La version de nginx ne regarde personne.",
+    "What http.conf and https.conf share. supervisord's web interface is not here: it must not be"
+    " reached from outside.": (
+        "Ce que http.conf et https.conf ont en commun. L'interface web de supervisord n'y est pas :"
+        " on ne doit pas l'atteindre du dehors."
+    ),
+    "nginx rotates what lies in this folder. Not in var/log: root must not write where the site's"
+    " user may place a link.": (
+        "Ce dossier est celui que Debian fait tourner pour nginx. Pas var/log : root ne doit pas"
+        " écrire là où l'utilisateur du site peut poser un lien."
+    ),
+    "nginx waits for slow visitors: gunicorn gets whole requests only, and hands its answer over at"
+    " once. Seconds between two signs of life of a visitor, and the largest upload.": (
+        "nginx attend les visiteurs lents : gunicorn ne reçoit que des requêtes entières et remet"
+        " sa réponse d'un coup. Secondes entre deux signes de vie d'un visiteur, et plus grand"
+        " envoi."
+    ),
+    "Who asks and how, as nginx saw it: what the visitor claims is thrown away.": (
+        "Qui demande, et comment, tel que nginx l'a vu : ce que le visiteur prétend est écarté."
+    ),
+    "A header added here replaces all those above: Django's pages carry their own, but not this"
+    " one.": (
+        "Un en-tête ajouté ici remplace tous ceux d'au-dessus : les pages de Django ont les leurs,"
+        " mais pas celui-ci."
+    ),
+    "The compressed files that collectstatic has made": (
+        "Les fichiers comprimés qu'a faits collectstatic"
+    ),
+    "A name with a fingerprint never changes its content.": (
+        "Sous un nom qui porte une empreinte, le contenu ne change jamais."
+    ),
+    "Lists of files, for Django alone": "Des listes de fichiers, pour Django seul",
+    "The site does not answer. Please try again in a moment.": (
+        "Le site ne répond pas. Réessayez dans un instant."
+    ),
+    # deploy/systemd/supervisord.service
+    "For a machine run by systemd: deploy/install.sh copies this file to /etc/systemd/system.": (
+        "Pour une machine menée par systemd : deploy/install.sh copie ce fichier dans"
+        " /etc/systemd/system."
+    ),
+    "Never give up starting the site again.": "Ne jamais renoncer à redémarrer le site.",
+    "In the foreground (-n): systemd then watches supervisord itself.": (
+        "Au premier plan (-n) : systemd surveille alors supervisord lui-même."
+    ),
+    "After a crash; not after supervisorctl shutdown.": (
+        "Après un plantage ; pas après supervisorctl shutdown."
+    ),
+    "TERM goes to supervisord alone, which stops its programs in order. Longer than its"
+    " stopwaitsecs; what is left is killed.": (
+        "TERM va au seul supervisord, qui arrête ses programmes dans l'ordre. Plus long que son"
+        " stopwaitsecs ; ce qui reste est tué."
+    ),
+    "The site writes in var, and nowhere else.": "Le site écrit dans var, et nulle part ailleurs.",
+    "It is a user like any other: no right of root, no way to get one.": (
+        "C'est un utilisateur comme un autre : aucun droit de root, aucun moyen d'en obtenir."
+    ),
+    "It sees its own processes, and changes nothing of the machine.": (
+        "Il voit ses propres processus, et ne change rien à la machine."
+    ),
+    "It speaks IP and UNIX sockets, and makes the system calls of a server. supervisord gives its"
+    " sockets to their owner, hence @chown.": (
+        "Il parle par IP et par sockets UNIX, et fait les appels système d'un serveur. supervisord"
+        " donne ses sockets à leur propriétaire, d'où @chown."
+    ),
     # deploy/supervisord.conf
     "Read by supervisord and by supervisorctl, on a laptop as on a server. %(here)s is the folder"
     " of this file: no path here depends on a machine.": (
