@@ -1,24 +1,17 @@
-"""_("What deploy/install.py changes the machine with: each change is shown, and made only where it lacks.")"""
+"""_("What deploy/install.py changes the machine with: a change is shown, and made only where it lacks.")"""
 
 import os
+import pwd
 import shlex
 import shutil
 import stat
-import subprocess
-import sys
-from pathlib import Path
+from contextlib import suppress
 
-
-class Failed(Exception):
-    """_("Ends the script. Its text is the reason, and the remedy.")"""
-
-
-def say(text):
-    print(text, flush=True)
+from release_commands import run, say, step
 
 
 class Changes:
-    """_("Shows each change: + what is written, - what is removed, $ what is run.")"""
+    """_("The signs: + is written, - is removed, $ is run.")"""
 
     def __init__(self, dry_run):
         self.dry_run = dry_run
@@ -28,21 +21,18 @@ class Changes:
         say(f"{sign} {text}")
         return not self.dry_run
 
-    def folder(self, path, mode, account=None):
-        """_("A folder of root's, or of this account.")"""
-        owner = (account.pw_uid, account.pw_gid) if account else (0, 0)
-        if path.is_dir() and not path.is_symlink():
+    def folder(self, path, mode, owner="root"):
+        with suppress(OSError, KeyError):
             found = path.stat()
-            if (found.st_uid, found.st_gid) == owner and stat.S_IMODE(found.st_mode) == mode:
+            if (found.st_uid, stat.S_IMODE(found.st_mode)) == (pwd.getpwnam(owner).pw_uid, mode):
                 return
-        name = account.pw_name if account else "root"
-        if self.show("+", f"{path}/ ({name}, {mode:04o})"):
+        if self.show("+", f"{path}/ ({owner}, {mode:04o})"):
             path.mkdir(parents=True, exist_ok=True)
-            os.chown(path, *owner, follow_symlinks=False)
+            shutil.chown(path, owner, pwd.getpwnam(owner).pw_gid)
             path.chmod(mode)
 
     def file(self, path, text, mode=0o644):
-        """_("Whether the file was not so already.")"""
+        """_("Says whether it was not so already.")"""
         if path.is_file() and path.read_text() == text:
             return False
         if self.show("+", path):
@@ -52,28 +42,33 @@ class Changes:
             new.replace(path)
         return True
 
+    def edit(self, path, text):
+        """_("As file(), but the file is there, and keeps its owner and its rights.")"""
+        if path.read_text() == text:
+            return False
+        if self.show("+", path):
+            path.write_text(text)
+        return True
+
     def link(self, path, target):
-        if path.is_symlink() and os.readlink(path) == str(target):
-            return
+        if path.is_symlink() and os.readlink(path) == target:
+            return False
         if self.show("+", f"{path} -> {target}"):
             path.symlink_to(target)
+        return True
 
     def remove(self, path):
         """_("A file, a link, or a folder with all that it holds.")"""
-        if not os.path.lexists(path):
-            return
-        if self.show("-", path):
+        if os.path.lexists(path) and self.show("-", path):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
 
     def run(self, *command):
-        """_("Where the command fails, what it says is the reason.")"""
-        words = shlex.join(map(str, command))
-        if self.show("$", words):
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, cwd="/"
-            )
-            if done.returncode:
-                raise Failed(f"{words}:\n{done.stdout}{done.stderr}".strip())
+        line = f"$ {shlex.join(map(str, command))}"
+        if self.dry_run:
+            say(line)
+            return
+        with step("{line}", line=line):
+            run(*command, cwd="/")
