@@ -269,9 +269,9 @@ FRENCH: dict[str, str] = {
         "Un venv inachevé, déplacé ou fait par un autre Python est refait ; si seules les"
         " dépendances ont changé, il est mis à jour."
     ),
-    "supervisord finds its config next to its venv, and deploy/supervisor_plugin.py on Python's"
+    "supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's"
     " path.": (
-        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin.py sur"
+        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur"
         " le chemin de Python."
     ),
     "Preparing the database": "Préparation de la base de données",
@@ -512,9 +512,13 @@ FRENCH: dict[str, str] = {
     "The commands that supervisorctl and the web interface call.": (
         "Les commandes qu'appellent supervisorctl et l'interface web."
     ),
-    "Starts the site at once, and says clearly when a port is taken: deploy/supervisor_plugin.py.": (
-        "Démarre le site aussitôt, et dit clairement quand un port est pris :"
-        " deploy/supervisor_plugin.py."
+    "Starts the site at once, and keeps its socket open while every gunicorn restarts:"
+    " deploy/supervisor_plugin/.": (
+        "Démarre le site aussitôt, et garde sa socket ouverte pendant que tous les gunicorn"
+        " redémarrent : deploy/supervisor_plugin/."
+    ),
+    "The command rolling_restart: new code without a lost request.": (
+        "La commande rolling_restart : un nouveau code sans perdre une requête."
     ),
     "An fcgi-program is a program whose listening socket supervisord opens and holds: while one"
     " gunicorn restarts, the other answers on the same socket.": (
@@ -534,24 +538,135 @@ FRENCH: dict[str, str] = {
         "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
         " avant l'arrêt ; ensuite les workers partent avec leur maître."
     ),
-    # deploy/supervisor_plugin.py
-    "What supervisord does not do by itself; deploy/supervisord.conf names this module.": (
-        "Ce que supervisord ne fait pas de lui-même ; deploy/supervisord.conf nomme ce module."
+    # deploy/supervisor_plugin
+    "What supervisord does not do by itself; tested with supervisor 4.2.5 and 4.3.0.": (
+        "Ce que supervisord ne fait pas de lui-même ; testé avec supervisor 4.2.5 et 4.3.0."
     ),
-    "Says in one sentence that a port is taken; supervisord would show its own code.": (
-        "Dit en une phrase qu'un port est pris ; supervisord montrerait son propre code."
-    ),
-    "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
-        "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    "supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI"
+    " groups open while their processes restart, notes which processes are ready, and says in one"
+    " sentence that a port is taken. supervisorctl loads rolling_restart, which needs this one.": (
+        "supervisord charge ce module, qui démarre les programmes aussitôt, garde ouvertes les"
+        " sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels processus"
+        " sont prêts, et dit en une phrase qu'un port est pris. supervisorctl charge"
+        " rolling_restart, qui a besoin de celui-ci."
     ),
     "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
         "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
     ),
-    "supervisord wants an object whose methods become commands; there are none.": (
-        "supervisord veut un objet dont les méthodes sont des commandes ; aucune ici."
+    "The methods that supervisorctl can call, as supervisor_plugin.*": (
+        "Les méthodes que supervisorctl peut appeler, sous le nom de supervisor_plugin.*"
     ),
-    "Makes supervisord start its programs at once: it would wait up to a second.": (
-        "Fait démarrer aussitôt les programmes : supervisord attendrait jusqu'à une seconde."
+    "Names the processes that have said since their last start that they serve.": (
+        "Nomme les processus qui ont dit, depuis leur dernier démarrage, qu'ils servent."
+    ),
+    "names, as group:process": "les noms, sous la forme groupe:processus",
+    "supervisord calls it once for each of its HTTP servers; one plugin is enough.": (
+        "supervisord l'appelle pour chacun de ses serveurs HTTP ; un seul greffon suffit."
+    ),
+    "Called once supervisord has made its groups, before it starts their programs.": (
+        "Appelé quand supervisord a formé ses groupes, avant qu'il démarre leurs programmes."
+    ),
+    "supervisord would wait up to a second before it starts them.": (
+        "supervisord attendrait jusqu'à une seconde avant de les démarrer."
+    ),
+    "Says in one sentence that a port is taken; supervisord would show its own code.": (
+        "Dit en une phrase qu'un port est pris ; supervisord montrerait son propre code."
+    ),
+    "Python calls it with the error that ends supervisord.": (
+        "Python l'appelle avec l'erreur qui met fin à supervisord."
+    ),
+    "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
+        "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    ),
+    "Keeps the listening sockets open while every process of their group restarts.": (
+        "Garde les sockets d'écoute ouvertes pendant que tous les processus d'un groupe redémarrent."
+    ),
+    "supervisord closes a group's socket when the last process that has it ends: visitors would be"
+    " refused until another starts. A reference held here keeps it open, and they wait. It is let"
+    " go when the group stays stopped, so that a proxy can say at once that the site is down.": (
+        "supervisord ferme la socket d'un groupe quand finit le dernier processus qui l'a : les"
+        " visiteurs seraient refusés jusqu'au prochain démarrage. Une référence tenue ici la garde"
+        " ouverte, et ils attendent. Elle est lâchée quand le groupe reste arrêté, pour qu'un proxy"
+        " puisse dire aussitôt que le site est arrêté."
+    ),
+    "One reference to the socket of each FastCGI group, as long as the group is meant to run.": (
+        "Une référence à la socket de chaque groupe FastCGI, tant que le groupe est censé tourner."
+    ),
+    "The groups that were stopped at the last tick.": (
+        "Les groupes qui étaient arrêtés au dernier battement."
+    ),
+    "A process starts: its group is meant to run.": (
+        "Un processus démarre : son groupe est censé tourner."
+    ),
+    "A group that is stopped at two ticks on end, five seconds apart, is meant to be.": (
+        "Un groupe arrêté à deux battements de suite, à cinq secondes d'écart, est censé l'être."
+    ),
+    "At once: a group of the same address may follow.": (
+        "Aussitôt : un groupe de même adresse peut suivre."
+    ),
+    "supervisord ends, or begins anew (supervisorctl reload).": (
+        "supervisord finit, ou recommence (supervisorctl reload)."
+    ),
+    "Notes which processes serve: RUNNING means only that they have lived a while.": (
+        "Note quels processus servent : RUNNING dit seulement qu'ils vivent depuis un moment."
+    ),
+    "A process says so by sd_notify(3), a protocol of systemd's that gunicorn speaks by itself: it"
+    " sends READY=1 to the socket that NOTIFY_SOCKET names. Linux only; elsewhere none is ever"
+    " noted.": (
+        "Un processus le dit par sd_notify(3), un protocole de systemd que gunicorn parle de"
+        " lui-même : il envoie READY=1 à la socket que nomme NOTIFY_SOCKET. Linux seulement ;"
+        " ailleurs, aucun n'est noté."
+    ),
+    "A socket in supervisord's main loop, which calls the methods that have no comment.": (
+        "Une socket dans la boucle de supervisord, qui appelle les méthodes sans commentaire."
+    ),
+    "Those that are ready since their last start, as group:process.": (
+        "Ceux qui sont prêts depuis leur dernier démarrage, sous la forme groupe:processus."
+    ),
+    "The kernel tells who sent a message: nobody can speak for another process.": (
+        "Le noyau dit qui a envoyé un message : nul ne peut parler pour un autre processus."
+    ),
+    "An empty name makes the kernel choose one that is free, and is no file.": (
+        "Un nom vide en fait choisir un libre par le noyau, qui n'est pas un fichier."
+    ),
+    "A process starts: it is not ready yet.": "Un processus démarre : il n'est pas encore prêt.",
+    "group:process, as supervisorctl writes it.": "groupe:processus, comme l'écrit supervisorctl.",
+    "A command of supervisorctl that restarts a group while it goes on serving.": (
+        "Une commande de supervisorctl qui redémarre un groupe pendant qu'il continue à servir."
+    ),
+    "Seconds that a process may take to become ready once supervisord calls it RUNNING.": (
+        "Secondes laissées à un processus pour être prêt une fois que supervisord le dit RUNNING."
+    ),
+    "A process that was started does not run, or is not ready.": (
+        "Un processus démarré ne tourne pas, ou n'est pas prêt."
+    ),
+    "supervisorctl makes one of it, and finds the command by its name.": (
+        "supervisorctl en crée un objet, et trouve la commande par son nom."
+    ),
+    "What does not run comes first: the more serve when one that does is stopped.": (
+        "D'abord ce qui ne tourne pas : il en servira davantage quand un qui tourne s'arrêtera."
+    ),
+    "supervisorctl asks every plugin for help; the first would say that there is none.": (
+        "supervisorctl demande de l'aide à chaque greffon ; le premier dirait qu'il n'y en a pas."
+    ),
+    "Restart the processes of a group one after the other; wait for each": (
+        "Redémarrer les processus d'un groupe l'un après l'autre, en attendant chacun"
+    ),
+    "Name a group: %s.": "Nommez un groupe : %s.",
+    "There is no group %s; there are: %s.": "Il n'y a pas de groupe %s ; il y a : %s.",
+    "%s: restarting (%d of %d)": "%s : redémarrage (%d sur %d)",
+    "%s did not come up: %s tells why. The rest was left as it is.": (
+        "%s n'a pas démarré : %s dit pourquoi. Le reste est demeuré tel quel."
+    ),
+    "Interrupted. If it is stopped: supervisorctl start %s": (
+        "Interrompu. S'il est arrêté : supervisorctl start %s"
+    ),
+    "%s: running": "%s : en marche",
+    "Returns when the process is RUNNING, and ready where its group reports that.": (
+        "Revient quand le processus est RUNNING, et prêt si son groupe le signale."
+    ),
+    "At once, also where the output is a file or a pipe.": (
+        "Aussitôt, même quand la sortie est un fichier ou un tube."
     ),
     # deploy/gunicorn.conf.py
     "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
@@ -560,8 +675,14 @@ FRENCH: dict[str, str] = {
     "The listening socket comes from supervisord, as standard input.": (
         "La socket d'écoute vient de supervisord, comme entrée standard."
     ),
-    "Threads: a slow request does not hold up the others.": (
-        "Des threads : une requête lente ne retient pas les autres."
+    "Threads: a slow request does not hold up the others. deploy/gunicorn_worker.py says what else.": (
+        "Des threads : une requête lente ne retient pas les autres. deploy/gunicorn_worker.py dit"
+        " le reste."
+    ),
+    "Connections of a worker at once; its files and the database's must fit in 1,024 descriptors"
+    " too.": (
+        "Connexions simultanées d'un worker ; ses fichiers et ceux de la base doivent tenir aussi"
+        " dans 1 024 descripteurs."
     ),
     "One worker per processor, shared out between the two masters.": (
         "Un worker par processeur, répartis entre les deux maîtres."
@@ -570,10 +691,10 @@ FRENCH: dict[str, str] = {
         "Charger Django une fois, dans le maître : les workers partagent sa mémoire et démarrent"
         " plus vite."
     ),
-    "Seconds without a sign of life before a worker is replaced, and seconds that a request may"
-    " take to end at a stop.": (
-        "Secondes sans signe de vie avant qu'un worker soit remplacé, et secondes laissées à une"
-        " requête pour s'achever lors d'un arrêt."
+    "Seconds before a worker whose request hangs, or that gives no sign of life, is replaced; and"
+    " seconds that a request may take to end at a stop.": (
+        "Secondes avant que soit remplacé un worker dont une requête est bloquée, ou qui ne donne"
+        " pas signe de vie ; et secondes laissées à une requête pour s'achever lors d'un arrêt."
     ),
     "Replace each worker from time to time, so that a memory leak stays small; not all at once.": (
         "Remplacer chaque worker de temps en temps, pour qu'une fuite de mémoire reste petite ; pas"
@@ -586,18 +707,52 @@ FRENCH: dict[str, str] = {
     "Requests and errors go to the output that supervisord keeps in var/log.": (
         "Requêtes et erreurs vont à la sortie que supervisord garde dans var/log."
     ),
-    "Only a proxy on this machine may say that a request came by https.": (
-        "Seul un proxy de cette machine peut dire qu'une requête est venue en https."
+    "Only a proxy on this machine may say who the visitor is, and that a request came by https.": (
+        "Seul un proxy de cette machine peut dire qui est le visiteur, et qu'il est venu en https."
     ),
     "gunicorn's own control socket would lie in the home folder, where two sites fight for it.": (
         "La socket de contrôle de gunicorn serait dans le dossier personnel, où deux sites se la"
         " disputent."
     ),
-    "If supervisord is killed, end too: an orphan would keep the port. Linux only.": (
-        "Si supervisord est tué, finir aussi : un orphelin garderait le port (Linux)."
+    "If supervisord is killed, end too: an orphan would keep the port. Linux only. It stands first,"
+    " to hold while Django loads.": (
+        "Si supervisord est tué, finir aussi : un orphelin garderait le port (Linux). En tête, pour"
+        " valoir pendant que Django se charge."
     ),
     "Keep Django's objects out of the garbage collection: their memory stays shared.": (
         "Soustraire Django au ramasse-miettes : sa mémoire reste partagée."
+    ),
+    # deploy/gunicorn_worker.py
+    "gunicorn's threaded worker, and what it lacks; deploy/gunicorn.conf.py names it.": (
+        "Le worker à threads de gunicorn, et ce qui lui manque ; deploy/gunicorn.conf.py le nomme."
+    ),
+    "Seconds that a worker with a hung request gives its other requests to end.": (
+        "Secondes qu'un worker dont une requête est bloquée laisse aux autres pour s'achever."
+    ),
+    "Ends when a request hangs, frees the port when it stops, and knows the visitor's address.": (
+        "Finit si une requête est bloquée, libère le port à l'arrêt, connaît l'adresse du visiteur."
+    ),
+    "The thread of each request in progress: when it began, and what it asks for.": (
+        "Le thread de chaque requête en cours : quand elle a commencé, et ce qu'elle demande."
+    ),
+    "The application as gunicorn calls it: all but the sending of the response.": (
+        "L'application telle que gunicorn l'appelle : tout, sauf l'envoi de la réponse."
+    ),
+    "Of a list, the last is the address that the proxy itself has seen.": (
+        "D'une liste, la dernière est l'adresse que le proxy lui-même a vue."
+    ),
+    "gunicorn's timeout is for the worker as a whole; here, for each request.": (
+        "Le timeout de gunicorn vaut pour le worker entier ; ici, pour chaque requête."
+    ),
+    "This request hangs, and its worker ends: %s": (
+        "Cette requête est bloquée, et son worker finit : %s"
+    ),
+    "A plain exit would wait for the thread that hangs.": (
+        "Une sortie ordinaire attendrait le thread bloqué."
+    ),
+    "A worker that stops may have requests to end: meanwhile a new supervisord needs the port.": (
+        "Un worker qui s'arrête peut avoir des requêtes à finir : entre-temps, un nouveau"
+        " supervisord a besoin du port."
     ),
     # requirements.in
     "What the site needs. After a change: uv pip compile --universal --python-version 3.10"

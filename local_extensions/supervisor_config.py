@@ -77,6 +77,7 @@ KNOWN_KEYS: dict[str, frozenset[str]] = {
     "program": _PROGRAM_KEYS,
     "fcgi-program": _PROGRAM_KEYS | {"socket", "socket_backlog", "socket_mode", "socket_owner"},
     "rpcinterface": frozenset(["supervisor.rpcinterface_factory"]),
+    "ctlplugin": frozenset(["supervisor.ctl_factory"]),
 }
 
 

@@ -227,12 +227,12 @@ def check_readme(project: Path, answers: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _plugin_of_supervisord(generate: Bake) -> None:
-    """Makes deploy/supervisor_plugin.py importable, as bootstrap.sh does in a venv."""
+    """Makes deploy/supervisor_plugin importable, as bootstrap.sh does in a venv."""
     deploy = generate({}) / "deploy"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "excepthook", sys.excepthook)  # the plugin sets its own
         patch.syspath_prepend(deploy)
-        importlib.import_module("supervisor_plugin")
+        importlib.import_module("supervisor_plugin.server")
 
 
 def test_accepted_answers_are_read_back(generate: Bake, short_folder: Path) -> None:

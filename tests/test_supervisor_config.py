@@ -24,6 +24,8 @@ command = true
 socket = tcp://127.0.0.1:8000
 [rpcinterface:c]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[ctlplugin:d]
+supervisor.ctl_factory = supervisor.supervisorctl:DefaultControllerPlugin
 """
 
 

@@ -158,7 +158,7 @@ make_venv_with_pip() {
 }
 
 finish_venv() {
-    #: supervisord finds its config next to its venv, and deploy/supervisor_plugin.py on Python's path.
+    #: supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's path.
     ln -sf ../deploy/supervisord.conf venv/supervisord.conf &&
         for packages in venv/lib/python3.*/site-packages; do
             echo ../../../../deploy >"$packages/deploy.pth"

@@ -6,22 +6,29 @@ import os
 import signal
 import sys
 
+#: If supervisord is killed, end too: an orphan would keep the port. Linux only. It stands first, to hold while Django loads.
+if sys.platform == "linux":
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+
 wsgi_app = "{{ cookiecutter.project_slug }}.wsgi"
 
 #: The listening socket comes from supervisord, as standard input.
 bind = "fd://0"
 
-#: Threads: a slow request does not hold up the others.
-worker_class = "gthread"
+#: Threads: a slow request does not hold up the others. deploy/gunicorn_worker.py says what else.
+worker_class = "deploy.gunicorn_worker.Worker"
 threads = 4
 #: One worker per processor, shared out between the two masters.
 workers = max(1, (os.cpu_count() or 1) // 2)
+#: Connections of a worker at once; its files and the database's must fit in 1,024 descriptors too.
+worker_connections = 500
 
 #: Load Django once, in the master: the workers share its memory and start faster.
 preload_app = True
 
-#: Seconds without a sign of life before a worker is replaced, and seconds that a request may take to end at a stop.
-timeout = 30
+#: Seconds before a worker whose request hangs, or that gives no sign of life, is replaced; and seconds that a request may take to end at a stop.
+timeout = 20
 graceful_timeout = 30
 
 #: Replace each worker from time to time, so that a memory leak stays small; not all at once.
@@ -36,18 +43,11 @@ if os.path.isdir("/dev/shm"):
 accesslog = "-"
 errorlog = "-"
 
-#: Only a proxy on this machine may say that a request came by https.
+#: Only a proxy on this machine may say who the visitor is, and that a request came by https.
 forwarded_allow_ips = "127.0.0.1"
 
 #: gunicorn's own control socket would lie in the home folder, where two sites fight for it.
 control_socket_disable = True
-
-
-def on_starting(server):
-    """_("If supervisord is killed, end too: an orphan would keep the port. Linux only.")"""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def when_ready(server):

@@ -1,0 +1,45 @@
+"""_("Keeps the listening sockets open while every process of their group restarts.")"""
+
+#: supervisord closes a group's socket when the last process that has it ends: visitors would be refused until another starts. A reference held here keeps it open, and they wait. It is let go when the group stays stopped, so that a proxy can say at once that the site is down.
+
+from supervisor import events
+
+
+class HeldSockets:
+    """_("One reference to the socket of each FastCGI group, as long as the group is meant to run.")"""
+
+    def __init__(self, supervisord):
+        self.process_groups = supervisord.process_groups
+        self.held = {}
+        #: The groups that were stopped at the last tick.
+        self.stopped = set()
+        events.subscribe(events.ProcessStateStartingEvent, self.hold)
+        events.subscribe(events.Tick5Event, self.let_go_of_stopped_groups)
+        events.subscribe(events.ProcessGroupRemovedEvent, self.let_go_of_removed_group)
+        events.subscribe(events.SupervisorStoppingEvent, self.let_go_of_all)
+
+    def hold(self, event):
+        """_("A process starts: its group is meant to run.")"""
+        group = event.process.group
+        self.stopped.discard(group.config.name)
+        if hasattr(group, "socket_manager") and group.config.name not in self.held:
+            self.held[group.config.name] = group.socket_manager.get_socket()
+
+    def let_go_of_stopped_groups(self, event):
+        """_("A group that is stopped at two ticks on end, five seconds apart, is meant to be.")"""
+        stopped = {
+            name
+            for name in self.held
+            if not self.process_groups[name].get_unstopped_processes()
+        }
+        for name in stopped & self.stopped:
+            del self.held[name]
+        self.stopped = stopped
+
+    def let_go_of_removed_group(self, event):
+        """_("At once: a group of the same address may follow.")"""
+        self.held.pop(event.group, None)
+
+    def let_go_of_all(self, event):
+        """_("supervisord ends, or begins anew (supervisorctl reload).")"""
+        self.held.clear()

@@ -1,0 +1,109 @@
+"""_("A command of supervisorctl that restarts a group while it goes on serving.")"""
+
+import sys
+import time
+from xmlrpc.client import Fault
+
+from supervisor.options import make_namespec
+from supervisor.states import RUNNING_STATES, ProcessStates
+from supervisor.supervisorctl import ControllerPluginBase, LSBInitExitStatuses
+
+#: Seconds that a process may take to become ready once supervisord calls it RUNNING.
+PATIENCE = 60
+
+
+class DidNotComeUp(Exception):
+    """_("A process that was started does not run, or is not ready.")"""
+
+
+class RollingRestart(ControllerPluginBase):
+    """_("supervisorctl makes one of it, and finds the command by its name.")"""
+
+    def __init__(self, controller):
+        super().__init__(controller)
+        #: supervisorctl asks every plugin for help; the first would say that there is none.
+        controller.options.plugins[0].help_rolling_restart = self.help_rolling_restart
+
+    def do_help(self, arg):
+        if not arg:
+            super().do_help(arg)
+
+    def help_rolling_restart(self):
+        self.say(
+            "rolling_restart <gname> [...]\t%s",
+            _py("Restart the processes of a group one after the other; wait for each"),
+        )
+
+    def do_rolling_restart(self, arg):
+        if not self.ctl.upcheck():
+            return
+        self.supervisor = self.ctl.get_supervisor()
+        processes = self.supervisor.getAllProcessInfo()
+        groups = sorted({process["group"] for process in processes})
+        names = [name.removesuffix(":*") for name in arg.split()]
+        unknown = sorted({*names} - {*groups})
+        if not names:
+            self.fail(_py("Name a group: %s."), ", ".join(groups))
+        elif unknown:
+            self.fail(
+                _py("There is no group %s; there are: %s."),
+                ", ".join(unknown),
+                ", ".join(groups),
+            )
+        else:
+            self.restart([each for each in processes if each["group"] in names])
+
+    def restart(self, processes):
+        #: What does not run comes first: the more serve when one that does is stopped.
+        processes.sort(key=lambda process: process["state"] == ProcessStates.RUNNING)
+        reporting = {name.partition(":")[0] for name in self.ready_processes()}
+        for number, process in enumerate(processes, start=1):
+            name = make_namespec(process["group"], process["name"])
+            self.say(_py("%s: restarting (%d of %d)"), name, number, len(processes))
+            try:
+                self.stop(name)
+                self.start(name, must_report=process["group"] in reporting)
+            except DidNotComeUp:
+                self.fail(
+                    _py("%s did not come up: %s tells why. The rest was left as it is."),
+                    name,
+                    process["stdout_logfile"],
+                )
+                return
+            except KeyboardInterrupt:
+                self.fail(
+                    _py("Interrupted. If it is stopped: supervisorctl start %s"),
+                    name,
+                )
+                return
+            self.say(_py("%s: running"), name)
+
+    def stop(self, name):
+        if self.supervisor.getProcessInfo(name)["state"] in RUNNING_STATES:
+            self.supervisor.stopProcess(name)
+
+    def start(self, name, must_report):
+        """_("Returns when the process is RUNNING, and ready where its group reports that.")"""
+        try:
+            self.supervisor.startProcess(name)
+        except Fault as fault:
+            raise DidNotComeUp from fault
+        pid = self.supervisor.getProcessInfo(name)["pid"]
+        deadline = time.monotonic() + PATIENCE
+        while must_report and name not in self.ready_processes():
+            now = self.supervisor.getProcessInfo(name)
+            if now["pid"] != pid or time.monotonic() > deadline:
+                raise DidNotComeUp
+            time.sleep(0.1)
+
+    def ready_processes(self):
+        return self.ctl.get_server_proxy("supervisor_plugin").getReadyProcesses()
+
+    def say(self, message, *values):
+        """_("At once, also where the output is a file or a pipe.")"""
+        self.ctl.output(message % values)
+        self.ctl.stdout.flush()
+
+    def fail(self, message, *values):
+        print(message % values, file=sys.stderr)
+        self.ctl.exitstatus = LSBInitExitStatuses.GENERIC

@@ -1,0 +1,49 @@
+"""_("What supervisord does not do by itself; tested with supervisor 4.2.5 and 4.3.0.")"""
+
+#: supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, and says in one sentence that a port is taken. supervisorctl loads rolling_restart, which needs this one.
+#
+# [rpcinterface:supervisor_plugin]
+# supervisor.rpcinterface_factory = supervisor_plugin.server:make_rpcinterface
+# [ctlplugin:supervisor_plugin]
+# supervisor.ctl_factory = supervisor_plugin.rolling_restart:RollingRestart
+
+import functools
+import sys
+
+from supervisor import events
+
+from .held_sockets import HeldSockets
+from .readiness import Readiness
+from .taken_port import explain
+
+#: supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.
+sys.excepthook = explain
+
+
+class RPCInterface:
+    """_("The methods that supervisorctl can call, as supervisor_plugin.*")"""
+
+    def __init__(self, readiness):
+        self._readiness = readiness
+
+    def getReadyProcesses(self):
+        """_("Names the processes that have said since their last start that they serve.")
+
+        @return array result  _("names, as group:process")
+        """
+        return sorted(self._readiness.processes)
+
+
+#: supervisord calls it once for each of its HTTP servers; one plugin is enough.
+@functools.lru_cache(maxsize=1)
+def make_rpcinterface(supervisord):
+    """_("Called once supervisord has made its groups, before it starts their programs.")"""
+
+    def start_programs(event):
+        for group in supervisord.process_groups.values():
+            group.transition()
+
+    #: supervisord would wait up to a second before it starts them.
+    events.subscribe(events.SupervisorRunningEvent, start_programs)
+    HeldSockets(supervisord)
+    return RPCInterface(Readiness(supervisord))
