@@ -13,13 +13,24 @@ FILES = [
     ".gitignore",
     "README.md",
     "bootstrap.sh",
+    "deploy/backup.py",
+    "deploy/cron.d/backup",
     "deploy/gunicorn.conf.py",
     "deploy/gunicorn_worker.py",
     "deploy/init.d/supervisord",
+    "deploy/install.py",
+    "deploy/install.sh",
+    "deploy/install_changes.py",
+    "deploy/install_refusals.py",
+    "deploy/install_service.py",
     "deploy/nginx/headers.conf",
     "deploy/nginx/http.conf",
     "deploy/nginx/https.conf",
     "deploy/nginx/site.conf",
+    "deploy/release.py",
+    "deploy/release.sh",
+    "deploy/release_commands.py",
+    "deploy/release_folder.py",
     "deploy/supervisor_plugin/__init__.py",
     "deploy/supervisor_plugin/held_sockets.py",
     "deploy/supervisor_plugin/readiness.py",
@@ -49,7 +60,7 @@ FILES = [
     "site_x/wsgi.py",
     "var/log/.gitignore",
 ]
-SCRIPTS = ["bootstrap.sh", "deploy/init.d/supervisord"]
+SCRIPTS = ["bootstrap.sh", "deploy/init.d/supervisord", "deploy/release.sh"]
 EXECUTABLE = {*SCRIPTS, "manage.py"}
 
 

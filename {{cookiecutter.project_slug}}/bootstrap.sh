@@ -16,10 +16,11 @@ die() {
 
 usage() {
     cat <<'USAGE'
-_("Usage: ./bootstrap.sh [--offline] [--wheelhouse DIR]")
+_("Usage: ./bootstrap.sh [--offline] [--wheelhouse DIR] [--venv DIR]")
 
 _("  --wheelhouse DIR  also take packages from this folder")
 _("  --offline         use no network; needs --wheelhouse DIR")
+_("  --venv DIR        make only the venv, and there (deploy/release.sh does)")
 
 _("To fill the folder: venv/bin/pip download -r requirements.txt -d DIR")
 USAGE
@@ -27,12 +28,17 @@ USAGE
 
 offline=
 wheelhouse=
+only_venv=
 while [ $# -gt 0 ]; do
     case $1 in
     --offline) offline=yes ;;
     --wheelhouse)
         [ -d "${2-}" ] || die _sh("--wheelhouse needs a folder that exists, not \"%s\".") "${2-}"
         wheelhouse=$(cd "$2" && pwd)
+        shift
+        ;;
+    --venv)
+        only_venv=$2
         shift
         ;;
     -h | --help)
@@ -49,8 +55,10 @@ fi
 
 cd -P "$(dirname "$0")"
 log=var/log/bootstrap.log
-stamp=venv/bootstrap.stamp
-manifest=var/static/staticfiles.json
+venv=${only_venv:-$PWD/venv}
+stamp=$venv/bootstrap.stamp
+#: One per release; RELEASE in the settings is the name of this folder.
+manifest=var/static/manifests/${PWD##*/}/staticfiles.json
 unfinished=var/static.unfinished
 bind=$(sed -n 's|^socket = tcp://\([^ ]*\).*|\1|p' deploy/supervisord.conf)
 web_interface=$(sed -n 's|^port = \([^ ]*\).*|\1|p' deploy/supervisord.conf)
@@ -121,8 +129,8 @@ except OSError as error:
 
 #: What the venv was made from: where it stands, its Python, the requirements.
 venv_made_from() {
-    pwd
-    venv/bin/python -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || echo "no python"
+    echo "$venv"
+    "$venv/bin/python" -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || echo "no python"
     cksum <requirements.txt
 }
 
@@ -131,27 +139,27 @@ make_venv() {
     if command -v uv >/dev/null; then
         #: uv keeps what it downloads in the home folder; www-data, say, may not write there.
         [ -w "${HOME-}" ] || export UV_NO_CACHE=1
-        [ -d venv ] || step _sh("Making the venv (uv)") uv venv --no-project --python "$python" venv
-        step _sh("Installing the requirements (uv)") uv pip install --no-deps --python venv/bin/python --compile-bytecode "$@"
+        [ -d "$venv" ] || step _sh("Making the venv (uv)") uv venv --no-project --python "$python" "$venv"
+        step _sh("Installing the requirements (uv)") uv pip install --no-deps --python "$venv/bin/python" --compile-bytecode "$@"
         return
     fi
     #: The requirements are complete: pip need not look for more (--no-deps). Python compiles what the site imports, faster than pip compiles everything.
     set -- install --no-deps --no-compile --no-input --disable-pip-version-check "$@"
     #: pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.
     if "$python" -c 'import pip, sys; sys.exit(tuple(map(int, pip.__version__.split(".")[:2])) < (22, 3))' 2>/dev/null; then
-        [ -d venv ] || step _sh("Making the venv") "$python" -m venv --without-pip venv
-        step _sh("Installing the requirements") "$python" -m pip --python venv/bin/python "$@"
+        [ -d "$venv" ] || step _sh("Making the venv") "$python" -m venv --without-pip "$venv"
+        step _sh("Installing the requirements") "$python" -m pip --python "$venv/bin/python" "$@"
     else
-        [ -d venv ] || make_venv_with_pip
-        step _sh("Installing the requirements") venv/bin/python -m pip "$@"
+        [ -d "$venv" ] || make_venv_with_pip
+        step _sh("Installing the requirements") "$venv/bin/python" -m pip "$@"
     fi
 }
 
 make_venv_with_pip() {
     if "$python" -c 'import ensurepip; ensurepip.version()' 2>/dev/null; then
-        step _sh("Making the venv") "$python" -m venv venv
+        step _sh("Making the venv") "$python" -m venv "$venv"
     elif command -v virtualenv >/dev/null; then
-        step _sh("Making the venv (virtualenv)") virtualenv --python "$python" venv
+        step _sh("Making the venv (virtualenv)") virtualenv --python "$python" "$venv"
     else
         die _sh("%s can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv") "$python"
     fi
@@ -159,10 +167,10 @@ make_venv_with_pip() {
 
 finish_venv() {
     #: supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's path.
-    ln -sf ../deploy/supervisord.conf venv/supervisord.conf &&
-        for packages in venv/lib/python3.*/site-packages; do
+    ln -sf ../deploy/supervisord.conf "$venv/supervisord.conf" &&
+        for packages in "$venv"/lib/python3.*/site-packages; do
             echo ../../../../deploy >"$packages/deploy.pth"
-        done && venv_made_from >venv/stamp.new && mv venv/stamp.new $stamp
+        done && venv_made_from >"$stamp.new" && mv "$stamp.new" "$stamp"
 }
 
 #: secret FILE TEXT: a file for its owner alone, whole or not at all.
@@ -176,24 +184,25 @@ random() {
 
 #: The static files of every app; the settings tell which apps there are.
 static_files_changed() {
-    find . $stamp \( -path ./venv -o -path ./var \) -prune -o -newer $manifest \
+    find . "$stamp" \( -path ./venv -o -path ./var \) -prune -o -newer "$manifest" \
         \( -path '*/static*' -o -name settings.py -o -name bootstrap.stamp \) -print
 }
 
 trap 'exit 130' INT TERM HUP
 find_python
 take_lock
-check_ports
-if [ "$(venv_made_from)" != "$(cat $stamp 2>/dev/null)" ]; then
+[ "$only_venv" ] || check_ports
+if [ "$(venv_made_from)" != "$(cat "$stamp" 2>/dev/null)" ]; then
     #: A venv that is half-made, moved or of another Python is made anew; one with other requirements is brought up to date.
-    if [ "$(venv_made_from | head -n 2)" != "$(head -n 2 $stamp 2>/dev/null)" ]; then
-        rm -rf venv 2>/dev/null || cannot_write venv
+    if [ "$(venv_made_from | head -n 2)" != "$(head -n 2 "$stamp" 2>/dev/null)" ]; then
+        rm -rf "$venv" 2>/dev/null || cannot_write venv
         check_space 150
     fi
-    rm -f $stamp
+    rm -f "$stamp"
     make_venv
     finish_venv 2>/dev/null || cannot_write venv
 fi
+[ ! "$only_venv" ] || exit 0
 if [ ! -f .env ]; then
     key=$(random)
     secret .env "$(sed "s|^SECRET_KEY=|&$key|" .env.example)"
@@ -208,7 +217,7 @@ fi
 if [ ! -f var/db.sqlite3 ] || ! venv/bin/python manage.py migrate --check >"$log" 2>&1; then
     step _sh("Preparing the database") venv/bin/python manage.py migrate --no-input
 fi
-if [ -e $unfinished ] || [ ! -f $manifest ] || [ "$(static_files_changed)" ]; then
+if [ -e $unfinished ] || [ ! -f "$manifest" ] || [ "$(static_files_changed)" ]; then
     #: One that was interrupted may have left half a file, which Django would keep.
     [ ! -e $unfinished ] || find var -path 'var/static/*' -type f -newer $unfinished -exec rm -f {} +
     touch $unfinished 2>/dev/null || cannot_write $unfinished

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import environ
 from csp.constants import NONE, SELF
+from django.core.files.storage import FileSystemStorage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: On a server each release has a folder of its own, whose name tells it.
@@ -101,7 +102,11 @@ STATIC_ROOT = BASE_DIR / "var" / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
+        "OPTIONS": {
+            #: Which fingerprint is this release's; the files of the others stay, for pages that are open in browsers.
+            "manifest_storage": FileSystemStorage(STATIC_ROOT / "manifests" / RELEASE),
+        },
     },
 }
 

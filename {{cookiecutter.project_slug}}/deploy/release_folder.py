@@ -1,0 +1,183 @@
+"""_("The folder of the site on the server: its releases, and the links that say which one serves.")"""
+
+#: releases/ holds one folder per release, venvs/ their packages. The link current names the release that serves, previous the one before it. var/ is the site's own: database, logs, sockets, static files.
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from release_commands import Failed, SiteUser, run, say, step
+
+#: Releases that are kept, to look at or to copy from.
+KEPT = 5
+MIGRATIONS = _py("Migrations are not undone: the database stays as it is.")
+GROUP = "gu-{{ cookiecutter.project_slug }}"
+
+
+class Folder:
+    def __init__(self, path):
+        self.path = path
+        self.releases = path / "releases"
+        self.venvs = path / "venvs"
+        self.var = path / "var"
+        self.static = self.var / "static"
+        self.rehearsal = self.var / "rehearsal"
+        self.current = path / "current"
+        self.previous = path / "previous"
+        #: While a release is under way, its name and the name of the one that served before.
+        self.unfinished = path / "unfinished"
+
+    def prepare(self):
+        try:
+            if os.geteuid() != 0:
+                self.var.mkdir(parents=True, exist_ok=True)
+            elif not self.var.is_dir():
+                raise Failed(
+                    _py("{folder} is missing: deploy/install.sh makes it."),
+                    folder=self.var,
+                )
+            self.user = SiteUser(self.var)
+            self.releases.mkdir(exist_ok=True)
+            self.venvs.mkdir(exist_ok=True)
+            #: bootstrap.sh makes a venv find the folder deploy beside it.
+            link(self.venvs / "deploy", "../current/deploy")
+        except OSError as error:
+            raise Failed(
+                _py("{folder} cannot be written ({reason}): run this as its owner, or as root."),
+                folder=self.path,
+                reason=error.strerror,
+            ) from None
+
+    @contextmanager
+    def lock(self):
+        """_("Commands inherit the lock: it is gone with the last of them, however they end.")"""
+        file = os.open(self.path / "release.lock", os.O_CREAT | os.O_RDONLY, 0o600)
+        os.set_inheritable(file, True)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failed(
+                _py("Another release is under way in {folder}: wait until it has ended."),
+                folder=self.path,
+            ) from None
+        yield
+        os.close(file)
+
+    def begin(self, release):
+        """_("From here to finish(), clean_up() undoes it all.")"""
+        write(self.unfinished, f"{release} {name(self.current)}")
+
+    def switch(self, release):
+        link(self.current, f"releases/{release}")
+
+    def finish(self, old):
+        if old:
+            link(self.previous, f"releases/{old}")
+        self.unfinished.unlink()
+
+    def clean_up(self):
+        """_("Undoes a release that failed or was interrupted, and removes what nobody needs.")"""
+        if self.unfinished.exists():
+            release, _, old = self.unfinished.read_text().partition(" ")
+            #: previous changes last: if it has, nothing was missing any more.
+            if name(self.current) == release and name(self.previous) != old:
+                with step(_py("Going back to {release}"), release=old):
+                    self.switch(old)
+                    self.restart_in_turn()
+                say(MIGRATIONS)
+            if release not in (name(self.current), name(self.previous)):
+                shutil.rmtree(self.releases / release, ignore_errors=True)
+            self.unfinished.unlink()
+        self.remove_old()
+
+    def remove_old(self):
+        names = sorted(folder.name for folder in self.releases.iterdir())
+        keep = {*names[-KEPT:], name(self.current), name(self.previous)}
+        in_use = processes()
+        for release in names:
+            folder = self.releases / release
+            if release not in keep and str(folder) not in in_use:
+                shutil.rmtree(folder)
+        wanted = {(folder / "venv").resolve() for folder in self.releases.iterdir()}
+        for venv in self.venvs.iterdir():
+            if venv not in wanted and not venv.is_symlink() and str(venv) not in in_use:
+                shutil.rmtree(venv)
+        with self.user.rights():
+            shutil.rmtree(self.rehearsal, ignore_errors=True)
+            for manifest in (self.static / "manifests").glob("*"):
+                if not (self.releases / manifest.name).exists():
+                    shutil.rmtree(manifest)
+
+    def supervisorctl(self, *words, **options):
+        """_("That of the current release.")"""
+        config = self.current / "deploy" / "supervisord.conf"
+        command = self.current / "venv" / "bin" / "supervisorctl"
+        return run(command, "-c", config, *words, **self.user.options(), **options)
+
+    def is_running(self):
+        """_("Whether supervisord is at the other end of its socket.")"""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.var / "ctl.sock")) == 0
+
+    def restart_in_turn(self):
+        """_("Each gunicorn master takes the release that is current when it starts.")"""
+        if self.is_running():
+            self.supervisorctl("rolling_restart", GROUP)
+
+    def write_secrets(self, example):
+        """_("The secrets stand outside the releases, which share them.")"""
+        env = self.path / ".env"
+        if not env.exists():
+            key = secrets.token_urlsafe(48)
+            text = example.read_text(encoding="utf-8")
+            self.write_secret(env, text.replace("\nSECRET_KEY=", f"\nSECRET_KEY={key}"))
+{%- if cookiecutter.web_interface != "off" %}
+        password = self.path / "web_interface.conf"
+        if not password.exists():
+            text = f"[inet_http_server]\npassword = {secrets.token_urlsafe(48)}\n"
+            self.write_secret(password, text)
+{%- endif %}
+
+    def write_secret(self, file, text):
+        """_("For root's eyes and the site's; where there is no root, for its owner's alone.")"""
+        new = file.with_name(f"{file.name}.new")
+        new.touch(0o600)
+        new.write_text(text, encoding="utf-8")
+        if self.user.switched:
+            os.chown(new, 0, self.user.account.pw_gid)
+            new.chmod(0o640)
+        new.replace(file)
+
+
+def link(path, target):
+    """_("Makes or changes a symbolic link, at one stroke.")"""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(path)
+
+
+def name(path):
+    """_("The release that a link names; empty where there is no link.")"""
+    return os.path.basename(os.readlink(path)) if path.is_symlink() else ""
+
+
+def write(file, text):
+    """_("At one stroke too.")"""
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def processes():
+    """_("Where each process of the machine is, and what it was started with.")"""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.append((process / "cmdline").read_bytes().decode(errors="replace"))
+            found.append(os.readlink(process / "cwd"))
+    return "\n".join(found)
