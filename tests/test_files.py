@@ -60,7 +60,7 @@ FILES = [
     "site_x/wsgi.py",
     "var/log/.gitignore",
 ]
-SCRIPTS = ["bootstrap.sh", "deploy/init.d/supervisord", "deploy/release.sh"]
+SCRIPTS = ["bootstrap.sh", "deploy/init.d/supervisord", "deploy/install.sh", "deploy/release.sh"]
 EXECUTABLE = {*SCRIPTS, "manage.py"}
 
 

@@ -2,14 +2,22 @@
 
 import getopt
 import os
-import pwd
 import subprocess
 import sys
 import time
 from contextlib import suppress
 
 from install_changes import Changes
-from install_refusals import ADDRESSES, USER, VAR, is_running, nginx_is_running, refuse, split
+from install_refusals import (
+    ADDRESSES,
+    USER,
+    VAR,
+    account,
+    is_running,
+    nginx_is_running,
+    refuse,
+    split,
+)
 from install_service import CERTIFICATE, CODE, DOMAIN, FIRST, SITE, Service
 from release_commands import Failed, ask, say
 
@@ -44,9 +52,7 @@ def parse(words):
 
 
 def make_user(changes):
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
+    if account() is None:
         options = ("--system", "--user-group", "--no-create-home", "--home-dir", SITE)
         changes.run("useradd", *options, "--shell", "/usr/sbin/nologin", USER)
 
@@ -128,7 +134,12 @@ def wants_data_removed():
 
 
 def uninstall(changes, service, options):
-    service.require_installed()
+    service.require_name_of_site()
+    if not SITE.exists():
+        raise Failed(
+            _py("Nothing is installed in {folder}."),
+            folder=SITE,
+        )
     with_data = "yes" in options or wants_data_removed()
     service.remove(changes, nginx_is_running())
     for name in ("current", "previous", "releases", "venvs", "release.lock", "unfinished"):
@@ -139,7 +150,8 @@ def uninstall(changes, service, options):
     for path in (SITE / ".env", SITE / "web_interface.conf", VAR, *service.nginx_logs()):
         changes.remove(path)
     #: Only a user that this script has made has its home here.
-    if pwd.getpwnam(USER).pw_dir == str(SITE):
+    user = account()
+    if user and user.pw_dir == str(SITE):
         changes.run("userdel", USER)
     if changes.show("-", SITE):
         SITE.rmdir()

@@ -62,10 +62,7 @@ def require_packages():
 
 def require_python():
     """_("A Python in root's home, say, is out of reach of the site.")"""
-    try:
-        user = pwd.getpwnam(USER)
-    except KeyError:
-        user = pwd.getpwnam("nobody")
+    user = account() or pwd.getpwnam("nobody")
     python = os.path.realpath(sys._base_executable)
     try:
         subprocess.run(
@@ -104,6 +101,12 @@ def require_ports():
                     address=address,
                     reason=error.strerror,
                 ) from None
+
+
+def account():
+    """_("The site's user; None as long as the machine has none of this name.")"""
+    with suppress(KeyError):
+        return pwd.getpwnam(USER)
 
 
 def split(address):

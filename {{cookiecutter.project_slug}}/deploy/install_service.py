@@ -39,6 +39,13 @@ def is_ours(path):
     return re.search(rf"{re.escape(str(SITE))}(/|\s)", path.read_text()) is not None
 
 
+def installed_as():
+    """_("The name of the service that this site is already; None where it is none.")"""
+    for path in Path("/etc/nginx/sites-available").glob("*"):
+        if is_ours(path):
+            return path.name
+
+
 class Service:
     def __init__(self, name):
         if not re.fullmatch("[a-z][a-z0-9_-]*", name):
@@ -63,7 +70,8 @@ class Service:
             self.links[self.command] = f"{SITE}/current/venv/bin/supervisorctl"
 
     def require_free(self):
-        """_("The name may mean no other service.")"""
+        """_("The name may mean no other service, and the site may have no other name.")"""
+        self.require_name_of_site()
         of_a_package = Path(f"/lib/systemd/system/{self.name}.service")
         taken = [
             path for path in (*self.files, of_a_package) if path.exists() and not is_ours(path)
@@ -79,12 +87,13 @@ class Service:
                 path=taken[0],
             )
 
-    def require_installed(self):
-        if not any(path.exists() and is_ours(path) for path in self.files):
+    def require_name_of_site(self):
+        installed = installed_as()
+        if installed not in (None, self.name):
             raise Failed(
-                _py("{name} is no service of {folder}: name the right one, with --service NAME."),
-                name=self.name,
+                _py("{folder} is the service {installed}: --service {installed}"),
                 folder=SITE,
+                installed=installed,
             )
 
     def write(self, changes):
@@ -130,20 +139,19 @@ class Service:
 
     def remove(self, changes, nginx_runs):
         """_("Stops the site first.")"""
-        for path in (self.script, self.unit):
-            if path.exists() and is_ours(path):
-                changes.run("service", self.name, "stop")
-        if self.unit.exists() and is_ours(self.unit):
-            changes.run("systemctl", "--quiet", "disable", self.name)
-        for path in self.links:
-            if path.is_symlink() and os.readlink(path) == self.links[path]:
+        files = [path for path in self.files if path.exists() and is_ours(path)]
+        if self.unit in files:
+            changes.run("systemctl", "--quiet", "disable", "--now", self.name)
+        if self.script in files:
+            changes.run(self.script, "stop")
+        for path, target in self.links.items():
+            if path.is_symlink() and os.readlink(path) == target:
                 changes.remove(path)
-        for path in self.files:
-            if path.exists() and is_ours(path):
-                changes.remove(path)
-        if self.systemd:
+        for path in files:
+            changes.remove(path)
+        if self.unit in files:
             changes.run("systemctl", "daemon-reload")
-        else:
+        if self.script in files:
             changes.run("update-rc.d", self.name, "remove")
         if nginx_runs:
             changes.run("service", "nginx", "reload")

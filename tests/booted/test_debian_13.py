@@ -1,0 +1,5 @@
+"""Debian 13 boots, with systemd and with sysvinit."""
+
+from scenario import *
+
+SUITE = "trixie"
