@@ -140,7 +140,7 @@ class Bootstrapped(Site):
 
     def check_static_files(self) -> None:
         """Asserts that each has been collected as it is now."""
-        self.run("test", "-s", "var/static/staticfiles.json")
+        self.run("test", "-s", f"var/static/manifests/{self.path.name}/staticfiles.json")
         for source in self.path.glob("[!v]*/static/*/*"):
             copy = Path("var", "static", *source.parts[-2:])
             self.run("cmp", str(source.relative_to(self.path)), str(copy))

@@ -29,6 +29,7 @@ FILES = [
     "deploy/nginx/site.conf",
     "deploy/release.py",
     "deploy/release.sh",
+    "deploy/release_candidate.py",
     "deploy/release_commands.py",
     "deploy/release_folder.py",
     "deploy/supervisor_plugin/__init__.py",

@@ -52,21 +52,12 @@ def step(text, **values):
 
 @contextmanager
 def started(command, output, **options):
-    """_("A command that ends when this script does, even by kill -9 (Linux only).")"""
-    parent = os.getpid()
-
-    def end_with_parent():
-        if sys.platform == "linux":
-            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(1)
-
+    """_("A command that goes on during the with block.")"""
     with subprocess.Popen(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        preexec_fn=end_with_parent,  # noqa: PLW1509 (this script has one thread)
         close_fds=False,
         **options,
     ) as process:
@@ -76,8 +67,16 @@ def started(command, output, **options):
             process.terminate()
 
 
+def end_with(parent):
+    """_("Called in a new process: it ends when this script does, even by kill -9. Linux only.")"""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 def run(*command, may_fail=False, **options):
-    """_("What the command says. Where it fails, its last lines are the reason.")"""
+    """_("Returns what the command says. Where it fails, its last lines are the reason.")"""
     with tempfile.TemporaryFile() as output:
         with started(command, output, **options) as process:
             code = process.wait()
@@ -96,7 +95,7 @@ def last_lines(output):
 
 
 def ask(address, path, host):
-    """_("The status and the text of a page, over a connection of its own, as a proxy asks for it.")"""
+    """_("Gets the status and the text of a page, by a new connection, as a proxy would.")"""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     connection = http.client.HTTPConnection(host)
     with socket.socket(family) as connection.sock:

@@ -1,0 +1,118 @@
+"""Visitors: clients that ask a site for pages all the time, and note what happens to them.
+
+Half of the clients open a connection for each request, half keep theirs. A server may close a kept
+connection at any moment, also while the next request is on its way; a client may then send a request
+like GET again on a new connection (RFC 9112, 9.3.1), and browsers do. So do these, once.
+"""
+
+import http.client
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+CLIENTS = 16
+
+
+@dataclass
+class Visits:
+    """What happened to the requests."""
+
+    # "200", "refused", "lost" (no response), "cut", "timed out", or another status → how often.
+    results: Counter[str] = field(default_factory=Counter)
+    # When each 200 had arrived.
+    arrivals: list[float] = field(default_factory=list)
+    # The longest time that a request took.
+    longest: float = 0
+
+    @property
+    def requests(self) -> int:
+        return self.results.total()
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """The kinds of failure and their numbers; empty where every request got its 200."""
+        return {kind: number for kind, number in self.results.items() if kind != "200"}
+
+    @property
+    def pause(self) -> float:
+        """The longest time, in seconds, in which nobody got a 200."""
+        gaps = (after - before for before, after in itertools.pairwise(sorted(self.arrivals)))
+        return max(gaps, default=0)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.requests} requests, failed: {self.failures or 'none'},"
+            f" pause {self.pause * 1000:.0f} ms, longest request {self.longest * 1000:.0f} ms"
+        )
+
+
+@contextmanager
+def visitors(
+    port: int, path: str = "/healthz", timeout: float = 60, rest: float = 0
+) -> Iterator[Visits]:
+    """Lets the clients run during the `with` block, and a second before and after it.
+
+    Each rests so many seconds between two requests; without, they take all that the machine has.
+    """
+    visits = Visits()
+    lock = threading.Lock()
+    stop = threading.Event()
+
+    def connect() -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+    def visit(keep: bool) -> None:
+        connection = connect()
+        while not stop.is_set():
+            start = time.monotonic()
+            kept = connection.sock is not None
+            result = request(connection, path)
+            if kept and result == "lost":
+                connection = connect()
+                result = request(connection, path)
+            end = time.monotonic()
+            with lock:
+                visits.results[result] += 1
+                visits.longest = max(visits.longest, end - start)
+                if result == "200":
+                    visits.arrivals.append(end)
+            if not keep or result != "200":
+                connection.close()
+                connection = connect()
+            time.sleep(rest)
+        connection.close()
+
+    clients = [threading.Thread(target=visit, args=(n % 2 == 0,)) for n in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    time.sleep(1)
+    try:
+        yield visits
+        time.sleep(1)
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    print(visits)
+
+
+def request(connection: http.client.HTTPConnection, path: str) -> str:
+    """Asks for a page, and tells what came of it."""
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+    except ConnectionRefusedError:
+        return "refused"
+    except TimeoutError:
+        return "timed out"
+    except (http.client.HTTPException, OSError):
+        return "lost"
+    try:
+        response.read()
+    except (http.client.HTTPException, OSError):
+        return "cut"
+    return str(response.status)
