@@ -524,6 +524,12 @@ FRENCH: dict[str, str] = {
         "Le disque de {folder} a {free} Mo de libres et il en faut {space} au site : faites de la"
         " place et recommencez."
     ),
+    "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
+        "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
+    ),
+    "What deploy/release.sh makes in the folder of the site, and what is worth keeping there": (
+        "Ce que deploy/release.sh fait dans le dossier du site, et ce qui mérite d'y rester"
+    ),
     "Some programs are missing: sudo apt install {names}": (
         "Il manque des programmes : sudo apt install {names}"
     ),

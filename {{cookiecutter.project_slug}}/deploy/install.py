@@ -10,10 +10,9 @@ from contextlib import suppress
 from install_changes import Changes
 from install_refusals import (
     ADDRESSES,
+    FOLDER,
     USER,
-    VAR,
     account,
-    is_running,
     nginx_is_running,
     refuse,
     split,
@@ -32,15 +31,19 @@ _("  --offline         use no network; needs --wheelhouse DIR")
 _("  --uninstall       remove all that this script has made, but ask before the data")
 _("  --yes             remove the data too, without asking")
 """
+#: What deploy/release.sh makes in the folder of the site, and what is worth keeping there
+PROGRAM = ("current", "previous", "releases", "venvs", "release.lock", "unfinished")
+DATA = ("var", ".env", "web_interface.conf")
 #: Seconds that the site may take to answer
 PATIENCE = 60
 
 
 def parse(words):
     """_("The options, as a dict, without their dashes.")"""
-    names = ["help", "service=", "dry-run", "wheelhouse=", "offline", "uninstall", "yes"]
+    with_value = ["service=", "wheelhouse="]
+    alone = ["help", "dry-run", "offline", "uninstall", "yes"]
     try:
-        found, others = getopt.getopt(words, "h", names)
+        found, others = getopt.getopt(words, "h", with_value + alone)
     except getopt.GetoptError as error:
         found, others = [], [f"--{error.opt}"]
     if others:
@@ -60,13 +63,13 @@ def make_user(changes):
 def make_folders(changes):
     """_("Root's, but for var. Others only get through var, nginx to the static files.")"""
     changes.folder(SITE, 0o755)
-    changes.folder(VAR, 0o711, USER)
-    changes.folder(VAR / "log", 0o750, USER)
+    changes.folder(FOLDER.var, 0o711, USER)
+    changes.folder(FOLDER.var / "log", 0o750, USER)
 
 
 def make_first_release(changes, options):
     """_("deploy/release.sh makes those that follow.")"""
-    if (SITE / "current").exists():
+    if FOLDER.current.exists():
         return
     command = [str(CODE / "deploy" / "release.sh"), "--into", str(SITE)]
     if "wheelhouse" in options:
@@ -75,9 +78,11 @@ def make_first_release(changes, options):
         command.append("--offline")
     if changes.show("$", " ".join(command)):
         if subprocess.run(command, check=False).returncode:
-            raise Failed(_py("There is no first release, as said above: nothing was started."))
+            raise Failed(
+                _py("There is no first release, as said above: nothing was started."),
+            )
         #: SQLite gives its journals the rights of the database.
-        (VAR / "db.sqlite3").chmod(0o640)
+        (FOLDER.var / "db.sqlite3").chmod(0o640)
 
 
 def turn_https_on(changes):
@@ -89,7 +94,7 @@ def turn_https_on(changes):
 
 
 def start(changes, service, settings_changed):
-    if not is_running():
+    if not FOLDER.is_running():
         changes.run("service", service.name, "start")
     elif settings_changed:
         changes.run("service", service.name, "reload")
@@ -99,7 +104,7 @@ def start(changes, service, settings_changed):
             raise Failed(
                 _py("The site does not answer at {address}: the logs in {folder} tell why."),
                 address=ADDRESSES[0],
-                folder=VAR / "log",
+                folder=FOLDER.var / "log",
             )
         time.sleep(0.2)
 
@@ -118,18 +123,22 @@ def install(changes, service, options):
     service.write(changes)
     start(changes, service, settings_changed)
     service.serve(changes, nginx_is_running())
-    if CERTIFICATE.exists():
-        say(_py("The site answers at {address}"), address=f"https://{DOMAIN}/")
-        return
-    say(_py("The site answers at {address}"), address=f"http://{DOMAIN}/")
-    say(_py("It has no certificate: whoever is on the way reads and changes its pages. To get one, and to use it:"))
-    say(f"  certbot certonly --nginx -d {DOMAIN} --deploy-hook 'nginx -s reload'")
-    say("  deploy/install.sh" + ("" if service.name == FIRST else f" --service {service.name}"))
+    scheme = "https" if CERTIFICATE.exists() else "http"
+    say(_py("The site answers at {address}"), address=f"{scheme}://{DOMAIN}/")
+    if scheme == "http":
+        say(
+            _py("It has no certificate: whoever is on the way reads and changes its pages. To get one, and to use it:"),
+        )
+        say(f"  certbot certonly --nginx -d {DOMAIN} --deploy-hook 'nginx -s reload'")
+        say(f"  deploy/install.sh --service {service.name}")
 
 
 def wants_data_removed():
-    question = _py("Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way back. [y/N] ")
-    say(question, end="", folder=SITE)
+    say(
+        _py("Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way back. [y/N] "),
+        end="",
+        folder=SITE,
+    )
     return sys.stdin.readline().strip().lower() in ("y", "yes", "o", "oui")
 
 
@@ -142,12 +151,12 @@ def uninstall(changes, service, options):
         )
     with_data = "yes" in options or wants_data_removed()
     service.remove(changes, nginx_is_running())
-    for name in ("current", "previous", "releases", "venvs", "release.lock", "unfinished"):
+    for name in PROGRAM:
         changes.remove(SITE / name)
     if not with_data:
         say(_py("The data stays in {folder}."), folder=SITE)
         return
-    for path in (SITE / ".env", SITE / "web_interface.conf", VAR, *service.nginx_logs()):
+    for path in (*map(SITE.joinpath, DATA), *service.nginx_logs()):
         changes.remove(path)
     #: Only a user that this script has made has its home here.
     user = account()

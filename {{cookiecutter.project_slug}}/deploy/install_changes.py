@@ -8,6 +8,7 @@ import stat
 from contextlib import suppress
 
 from release_commands import run, say, step
+from release_folder import link
 
 
 class Changes:
@@ -23,8 +24,8 @@ class Changes:
 
     def folder(self, path, mode, owner="root"):
         with suppress(OSError, KeyError):
-            found = path.stat()
-            if (found.st_uid, stat.S_IMODE(found.st_mode)) == (pwd.getpwnam(owner).pw_uid, mode):
+            found, right = path.stat(), pwd.getpwnam(owner).pw_uid
+            if found.st_uid == right and stat.S_IMODE(found.st_mode) == mode:
                 return
         if self.show("+", f"{path}/ ({owner}, {mode:04o})"):
             path.mkdir(parents=True, exist_ok=True)
@@ -54,7 +55,7 @@ class Changes:
         if path.is_symlink() and os.readlink(path) == target:
             return False
         if self.show("+", f"{path} -> {target}"):
-            path.symlink_to(target)
+            link(path, target)
         return True
 
     def remove(self, path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from install_service import CERTIFICATE, CODE, SITE
 from release_commands import Failed
+from release_folder import Folder
 
 USER = {{ cookiecutter.run_user | python }}
 #: The site's, then its web interface's
@@ -20,7 +21,7 @@ ADDRESSES = [
     {{ cookiecutter.web_interface | python }},
 {%- endif %}
 ]
-VAR = SITE / "var"
+FOLDER = Folder(SITE)
 #: Free megabytes: for the venv, the code and the first logs
 SPACE = 200
 
@@ -39,6 +40,12 @@ def require_place():
         raise Failed(
             _py("{folder} is where the site will live: move this code elsewhere, below /root say, and install it from there."),
             folder=SITE,
+        )
+    if SITE.exists() and SITE.stat().st_uid != 0:
+        raise Failed(
+            _py("{folder} is there and belongs to {user}: move it, or give it to root (chown)."),
+            folder=SITE,
+            user=SITE.owner(),
         )
     folder = next(each for each in (SITE, *SITE.parents) if each.exists())
     free = shutil.disk_usage(folder).free // 10**6
@@ -85,7 +92,7 @@ def require_python():
 
 def require_ports():
     """_("Nobody else may listen where the site, its web interface and nginx will.")"""
-    addresses = [] if is_running() else [*ADDRESSES]
+    addresses = [] if FOLDER.is_running() else [*ADDRESSES]
     if not nginx_is_running():
         addresses.append("0.0.0.0:80")
         if CERTIFICATE.exists():
@@ -112,12 +119,6 @@ def account():
 def split(address):
     host, _, port = address.rpartition(":")
     return host, int(port)
-
-
-def is_running():
-    """_("Whether this site's supervisord is at the other end of its socket.")"""
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(VAR / "ctl.sock")) == 0
 
 
 def nginx_is_running():

@@ -72,15 +72,11 @@ class Service:
     def require_free(self):
         """_("The name may mean no other service, and the site may have no other name.")"""
         self.require_name_of_site()
-        of_a_package = Path(f"/lib/systemd/system/{self.name}.service")
-        taken = [
-            path for path in (*self.files, of_a_package) if path.exists() and not is_ours(path)
-        ]
-        taken += [
-            path
-            for path, target in self.links.items()
-            if os.path.lexists(path) and not (path.is_symlink() and os.readlink(path) == target)
-        ]
+        packaged = Path(f"/lib/systemd/system/{self.name}.service")
+        files = (*self.files, packaged)
+        taken = [path for path in files if path.exists() and not is_ours(path)]
+        links = [path for path in self.links if os.path.lexists(path)]
+        taken += [path for path in links if not self.is_our_link(path)]
         if taken:
             raise Failed(
                 _py("{path} belongs to another service: give this site a name of its own, with --service NAME."),
@@ -95,6 +91,9 @@ class Service:
                 folder=SITE,
                 installed=installed,
             )
+
+    def is_our_link(self, path):
+        return path.is_symlink() and os.readlink(path) == self.links[path]
 
     def write(self, changes):
         """_("What starts the site at each boot, and copies its database each night.")"""
@@ -124,7 +123,8 @@ class Service:
         text = deployed("nginx", "https.conf" if CERTIFICATE.exists() else "http.conf")
         before = self.site.read_text() if self.enabled.exists() else None
         written = changes.file(self.site, text)
-        if not changes.link(self.enabled, self.links[self.enabled]) and not written and nginx_runs:
+        linked = changes.link(self.enabled, self.links[self.enabled])
+        if nginx_runs and not (written or linked):
             return
         try:
             changes.run("nginx", "-t", "-q")
@@ -144,9 +144,8 @@ class Service:
             changes.run("systemctl", "--quiet", "disable", "--now", self.name)
         if self.script in files:
             changes.run(self.script, "stop")
-        for path, target in self.links.items():
-            if path.is_symlink() and os.readlink(path) == target:
-                changes.remove(path)
+        for path in filter(self.is_our_link, self.links):
+            changes.remove(path)
         for path in files:
             changes.remove(path)
         if self.unit in files:
