@@ -678,6 +678,9 @@ FRENCH: dict[str, str] = {
     "In the foreground (-n): systemd then watches supervisord itself.": (
         "Au premier plan (-n) : systemd surveille alors supervisord lui-même."
     ),
+    "The config is read again, and the masters are replaced one after the other.": (
+        "La configuration est relue, et les maîtres sont remplacés l'un après l'autre."
+    ),
     "After a crash; not after supervisorctl shutdown.": (
         "Après un plantage ; pas après supervisorctl shutdown."
     ),

@@ -102,6 +102,12 @@ def test_shell_is_clean(project: Project) -> None:
     project.run(require("checkbashisms"), *SCRIPTS)
 
 
+def test_the_unit_leaves_the_site_no_right_that_it_does_not_need(project: Project) -> None:
+    """systemd's own measure: 1.5 at most, where 10 is no protection at all."""
+    measure = (require("systemd-analyze"), "security", "--offline=true", "--threshold=15")
+    project.run(*measure, "deploy/systemd/supervisord.service")
+
+
 def test_the_language_is_the_one_chosen(bake: Callable[..., Project]) -> None:
     english, french = (
         bake(language=language, project_slug="site_x").path for language in LANGUAGES

@@ -182,6 +182,38 @@ def test_its_header_says_when_to_run_it(bake: Callable[..., Project], language: 
     assert list(header)[6:] == ["Short-Description", "Description"]
 
 
+CONTROL = """Package: site
+Version: 1
+Architecture: all
+Maintainer: The webmaster <webmaster@example.com>
+Description: a package around the script
+"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_lintian_finds_nothing_in_it(
+    bake: Callable[..., Project], folder: Path, language: str
+) -> None:
+    package = folder / "package"
+    script = package / "etc" / "init.d" / "supervisord"
+    script.parent.mkdir(parents=True)
+    shutil.copy(bake(language=language).path / "deploy/init.d/supervisord", script)
+    (package / "DEBIAN").mkdir()
+    (package / "DEBIAN" / "control").write_text(CONTROL)
+    (package / "DEBIAN" / "conffiles").write_text("/etc/init.d/supervisord\n")
+    built = str(folder / "site.deb")
+    command = [require("dpkg-deb"), "--root-owner-group", "--build", str(package), built]
+    subprocess.run(command, check=True, capture_output=True)
+    lintian = [require("lintian"), "--allow-root", "--display-info", "--pedantic", built]
+    said = subprocess.run(lintian, capture_output=True, text=True, check=False).stdout
+    found = {line.split()[2] for line in said.splitlines() if "init.d" in line}
+    # These two are of the package, which would have to register it: install.sh does that.
+    assert found == {
+        "missing-systemd-service-for-init.d-script",
+        "script-in-etc-init.d-not-registered-via-update-rc.d",
+    }
+
+
 @pytest.mark.parametrize(
     ("language", "answers", "sentence"),
     [

@@ -239,6 +239,14 @@ def test_the_site_writes_in_var_alone(server: Server) -> None:
         assert "Permission denied" in done.stderr
 
 
+def test_systemd_has_nothing_to_say_about_the_unit(server: Server) -> None:
+    machine = server.machine
+    if machine.init == "systemd":
+        unit = "/etc/systemd/system/supervisord.service"
+        assert machine.run("systemd-analyze", "verify", unit).stderr == ""
+        machine.run("systemd-analyze", "security", "--threshold=15", "supervisord.service")
+
+
 def test_a_bare_supervisorctl_works_for_root(server: Server) -> None:
     machine = server.machine
     lines = machine.run("supervisorctl", "status").stdout.splitlines()
