@@ -455,6 +455,9 @@ FRENCH: dict[str, str] = {
         "À root, sauf var. Les autres ne font que traverser var, comme nginx vers les fichiers"
         " statiques."
     ),
+    "As its owner: root follows no link that the site may have put there.": (
+        "En tant que propriétaire : root ne suit aucun lien que le site aurait pu poser là."
+    ),
     "deploy/release.sh makes those that follow.": ("deploy/release.sh fait les suivantes."),
     "There is no first release, as said above: nothing was started.": (
         "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."

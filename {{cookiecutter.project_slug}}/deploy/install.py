@@ -18,7 +18,7 @@ from install_refusals import (
     split,
 )
 from install_service import CERTIFICATE, CODE, DOMAIN, FIRST, SITE, Service
-from release_commands import Failed, ask, say
+from release_commands import Failed, SiteUser, ask, say
 
 USAGE = """\
 _("Usage: deploy/install.sh [--service NAME] [--dry-run] [--offline] [--wheelhouse DIR]")
@@ -64,7 +64,11 @@ def make_folders(changes):
     """_("Root's, but for var. Others only get through var, nginx to the static files.")"""
     changes.folder(SITE, 0o755)
     changes.folder(FOLDER.var, 0o711, USER)
-    changes.folder(FOLDER.var / "log", 0o750, USER)
+    log = FOLDER.var / "log"
+    if not log.exists() and changes.show("+", f"{log}/"):
+        #: As its owner: root follows no link that the site may have put there.
+        with SiteUser(FOLDER.var).rights():
+            log.mkdir(mode=0o750)
 
 
 def make_first_release(changes, options):
@@ -82,7 +86,8 @@ def make_first_release(changes, options):
                 _py("There is no first release, as said above: nothing was started."),
             )
         #: SQLite gives its journals the rights of the database.
-        (FOLDER.var / "db.sqlite3").chmod(0o640)
+        with SiteUser(FOLDER.var).rights():
+            (FOLDER.var / "db.sqlite3").chmod(0o640)
 
 
 def turn_https_on(changes):

@@ -36,7 +36,8 @@ def config_of_supervisorctl():
 
 def is_ours(path):
     """_("Each file of the service names the folder of the site.")"""
-    return re.search(rf"{re.escape(str(SITE))}(/|\s)", path.read_text()) is not None
+    folder = rf"(\s|=|unix://){re.escape(str(SITE))}(/current/|\n)"
+    return path.is_file() and re.search(folder, path.read_text(errors="replace"))
 
 
 def installed_as():
