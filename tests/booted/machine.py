@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -133,15 +135,29 @@ class Machine:
         """Returns once its init system has started everything."""
         nspawn = [require("systemd-nspawn"), "--register=no", "--keep-unit", "--private-network"]
         nspawn += ["--quiet", "-M", self.name, "-D", str(self.root), *self.options, "--boot"]
+        for group in self.cgroups:
+            group.mkdir(exist_ok=True)
+        enter = "".join(f"echo $$ >{group}/cgroup.procs; " for group in self.cgroups)
         # systemd-nspawn wants a terminal.
+        script = f"exec {require('script')} -qfc {shlex.quote(' '.join(nspawn))} /dev/null"
         self.console = subprocess.Popen(
-            [require("script"), "-qfc", " ".join(nspawn), "/dev/null"],
+            ["sh", "-ec", enter + script],
             stdin=subprocess.DEVNULL,
             stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,
         )
         self.pid = eventually(self._find_init, 30)
         eventually(self._has_booted, 60)
+
+    @property
+    def cgroups(self) -> list[Path]:
+        """Control groups of its own: two machines in one would take each other's processes."""
+        mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+        return [
+            Path(folder, self.name)
+            for _, folder, kind, options, *_ in mounts
+            if kind.startswith("cgroup") and "cpuset" not in options  # systemd leaves that alone
+        ]
 
     def _find_init(self) -> int | None:
         """The process that is number 1 in there."""
@@ -177,6 +193,9 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             self.console.wait(30)
+        for group in self.cgroups:
+            for folder, *_ in os.walk(group, topdown=False):
+                eventually(partial(removed, folder))
         shutil.rmtree(f"/run/systemd/nspawn/propagate/{self.name}", ignore_errors=True)
 
     def run(self, *command: str, check: bool = True, **options: Any) -> Run:
@@ -213,15 +232,23 @@ class Machine:
     def files(self) -> set[str]:
         """Every path of its disk but those that come and go by themselves."""
         left_out = (
-            *("dev", "proc", "run", "sys", "tmp", "var/log/journal", "var/lib/systemd"),
+            *("dev", "proc", "run", "sys", "tmp", "var/tmp"),
+            *("var/lib/systemd", "var/log/dmesg", "var/log/journal"),
             CODE.removeprefix("/"),
         )
         found = set()
         for folder, folders, files in os.walk(self.root):
             here = Path(folder).relative_to(self.root)
-            folders[:] = [name for name in folders if str(here / name) not in left_out]
             found |= {str(here / name) for name in (*folders, *files)}
-        return found
+            folders[:] = [name for name in folders if str(here / name) not in left_out]
+        return {path for path in found if not path.startswith(left_out)}
+
+
+def removed(group: str) -> bool:
+    """Whether this control group is gone; the last of its processes may need a moment."""
+    with suppress(OSError):
+        Path(group).rmdir()
+    return not Path(group).exists()
 
 
 def children(pid: int) -> list[int]:
