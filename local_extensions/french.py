@@ -311,15 +311,49 @@ FRENCH: dict[str, str] = {
         "(utilisateur : admin ; mot de passe : dans deploy/web_interface.conf)"
     ),
     # deploy/init.d/supervisord
+    "deploy/install.sh copies this file to /etc/init.d and calls update-rc.d. Actions and exit"
+    ' codes: LSB Core 5.0, 22.2, "Init Script Actions".': (
+        "deploy/install.sh copie ce fichier dans /etc/init.d et appelle update-rc.d. Actions et"
+        " codes de sortie : LSB Core 5.0, 22.2, « Init Script Actions »."
+    ),
+    "Through current, so that each start takes the release that is current then.": (
+        "Par current, pour que chaque démarrage prenne la version alors en service."
+    ),
+    "Root runs nothing of the site, not even supervisorctl. env keeps root's environment from"
+    " it, setsid root's terminal.": (
+        "Root n'exécute rien du site, pas même supervisorctl. env le coupe de l'environnement de"
+        " root, setsid de son terminal."
+    ),
+    "supervisorctl SECONDS COMMAND...: a supervisord that hangs would let it wait for ever.": (
+        "supervisorctl SECONDES COMMANDE... : un supervisord figé le ferait attendre sans fin."
+    ),
+    "%s cannot be used by %s: run deploy/install.sh.": (
+        "%s est inutilisable par %s : lancez deploy/install.sh."
+    ),
+    "Sets states, from supervisorctl's second column; it is RUNNING alone where all is well. A"
+    " program beside the site may have ended, or wait to be started.": (
+        "Fixe states, d'après la deuxième colonne de supervisorctl : RUNNING seul si tout va bien."
+        " Un programme à côté du site peut avoir fini, ou attendre qu'on le démarre."
+    ),
+    "it runs, but does not answer: the logs in %s tell why.": (
+        "il tourne, mais ne répond pas : les journaux de %s disent pourquoi."
+    ),
+    "Reads the config again and replaces the masters one after the other: meanwhile the others"
+    " serve.": (
+        "Relit la configuration et remplace les maîtres l'un après l'autre : pendant ce temps,"
+        " l'autre sert."
+    ),
+    "LSB has no code for a site that has failed under a supervisord that runs; 1 (dead, with a"
+    " pid file) comes nearest.": (
+        "LSB n'a pas de code pour un site tombé sous un supervisord qui tourne ; 1 (mort, avec un"
+        " fichier de pid) en est le plus proche."
+    ),
+    "The exit code where supervisord does not answer: 4 where the status is asked for.": (
+        "Le code de sortie si supervisord ne répond pas : 4 quand l'état est demandé."
+    ),
     "supervisord and the site that it runs": "supervisord et le site qu'il fait tourner",
     "Starts and stops supervisord, which keeps gunicorn running.": (
         "Démarre et arrête supervisord, qui garde gunicorn en marche."
-    ),
-    "To install it, as root: cp deploy/init.d/supervisord /etc/init.d/ && update-rc.d supervisord"
-    ' defaults. Actions and exit codes: LSB Core 5.0, 22.2, "Init Script Actions".': (
-        "Pour l'installer, en root : cp deploy/init.d/supervisord /etc/init.d/ && update-rc.d"
-        " supervisord defaults. Actions et codes de sortie : LSB Core 5.0, 22.2, « Init Script"
-        " Actions »."
     ),
     "On a machine run by systemd, these functions hand the action over to it.": (
         "Sur une machine menée par systemd, ces fonctions lui transmettent l'action."
@@ -330,11 +364,6 @@ FRENCH: dict[str, str] = {
     ),
     "fail CODE FORMAT VALUE...: one sentence on standard error, then the exit code.": (
         "fail CODE FORMAT VALEUR... : une phrase sur la sortie d'erreur, puis le code de sortie."
-    ),
-    "The run user can write what lies in DIR, so root runs none of it, not even supervisorctl. env"
-    " keeps root's environment from it, setsid root's terminal.": (
-        "L'utilisateur du site peut écrire dans DIR : root n'en exécute rien, pas même"
-        " supervisorctl. env le coupe de l'environnement de root, setsid de son terminal."
     ),
     "A pid file can outlive its process, and the number go to another: its name and its venv tell.": (
         "Un fichier de pid peut survivre à son processus, et le numéro passer à un autre, que son"
@@ -353,18 +382,12 @@ FRENCH: dict[str, str] = {
         "il n'y a pas d'utilisateur %s : créez-le, ou nommez-en un autre dans /etc/default/%s."
     ),
     "it refuses %s: %s": "il refuse %s : %s",
-    "%s cannot be used: run ./bootstrap.sh in %s as %s.": (
-        "%s est inutilisable : lancez ./bootstrap.sh dans %s en tant que %s."
-    ),
     "supervisord tells why it ends in its last two lines, but for a hint at its help.": (
         "supervisord dit pourquoi il finit dans ses deux dernières lignes, à un renvoi à son aide"
         " près."
     ),
     "wait_until COMMAND: for a minute or so, with a dot each half second.": (
         "wait_until COMMANDE : une minute environ, avec un point par demi-seconde."
-    ),
-    "Sets states, from supervisorctl's second column; it is RUNNING alone where all is well.": (
-        "Fixe states, d'après la deuxième colonne de supervisorctl : RUNNING seul si tout va bien."
     ),
     "gunicorn can run and every page of its site fail: ask for one.": (
         "gunicorn peut tourner et toute page échouer : en demander une."
@@ -395,11 +418,6 @@ FRENCH: dict[str, str] = {
         "Plus long que stopwaitsecs : les requêtes en cours s'achèvent d'abord."
     ),
     "process %s still runs after a minute.": "le processus %s tourne encore après une minute.",
-    "Reads the config again and replaces the programs one after the other: meanwhile the others"
-    " serve.": (
-        "Relit la configuration et remplace les programmes l'un après l'autre : pendant ce temps,"
-        " les autres servent."
-    ),
     "it does not run.": "il ne tourne pas.",
     "it did not apply %s: the logs in %s tell why.": (
         "il n'a pas appliqué %s : les journaux de %s disent pourquoi."
@@ -407,14 +425,301 @@ FRENCH: dict[str, str] = {
     "%s did not start again: the logs in %s tell why.": (
         "%s n'a pas redémarré : les journaux de %s disent pourquoi."
     ),
-    "150, a code that LSB leaves to the program: a part of the site has failed.": (
-        "150, un code que LSB laisse au programme : une partie du site a échoué."
-    ),
     "it is dead, but its pid file %s is still there.": (
         "il est mort, mais son fichier de pid %s est resté."
     ),
     "usage: %s {start|stop|restart|try-restart|reload|force-reload|status}": (
         "usage : %s {start|stop|restart|try-restart|reload|force-reload|status}"
+    ),
+    # deploy/install.sh
+    "Makes this machine the site's server: starts it at each boot, behind nginx."
+    " deploy/install.sh --help says more.": (
+        "Fait de cette machine le serveur du site, qui démarre avec elle, derrière nginx."
+        " deploy/install.sh --help en dit plus."
+    ),
+    "Makes a Debian or Ubuntu machine the site's server, or no longer: the steps, in their"
+    " order.": (
+        "Fait d'une machine Debian ou Ubuntu le serveur du site, ou défait tout : les étapes, dans"
+        " l'ordre."
+    ),
+    "Usage: deploy/install.sh [--service NAME] [--dry-run] [--offline] [--wheelhouse DIR]": (
+        "Usage : deploy/install.sh [--service NOM] [--dry-run] [--offline] [--wheelhouse DOSSIER]"
+    ),
+    "       deploy/install.sh --uninstall [--service NAME] [--dry-run] [--yes]": (
+        "        deploy/install.sh --uninstall [--service NOM] [--dry-run] [--yes]"
+    ),
+    "  --service NAME    name of the service (default: supervisord); each site has its own": (
+        "  --service NOM         nom du service (sinon : supervisord) ; chaque site a le sien"
+    ),
+    "  --dry-run         show every change, make none": (
+        "  --dry-run             montrer chaque changement, n'en faire aucun"
+    ),
+    "  --uninstall       remove all that this script has made, but ask before the data": (
+        "  --uninstall           retirer tout ce que ce script a fait, en demandant pour les"
+        " données"
+    ),
+    "  --yes             remove the data too, without asking": (
+        "  --yes                 retirer aussi les données, sans demander"
+    ),
+    "Seconds that the site may take to answer": ("Secondes laissées au site pour répondre"),
+    "The options, as a dict, without their dashes.": (
+        "Les options, en dictionnaire, sans leurs tirets."
+    ),
+    "{option} is not an option, or lacks its value; deploy/install.sh --help lists them.": (
+        "{option} n'est pas une option, ou sa valeur manque ; deploy/install.sh --help les liste."
+    ),
+    "Root's, but for var. Others only get through var, nginx to the static files.": (
+        "À root, sauf var. Les autres ne font que traverser var, comme nginx vers les fichiers"
+        " statiques."
+    ),
+    "As its owner: root follows no link that the site may have put there.": (
+        "En tant que propriétaire : root ne suit aucun lien que le site aurait pu poser là."
+    ),
+    "deploy/release.sh makes those that follow.": ("deploy/release.sh fait les suivantes."),
+    "There is no first release, as said above: nothing was started.": (
+        "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."
+    ),
+    "SQLite gives its journals the rights of the database.": (
+        "SQLite donne à ses journaux les droits de la base de données."
+    ),
+    "Where there is a certificate. Says whether the site must be told.": (
+        "S'il y a un certificat. Dit si le site doit l'apprendre."
+    ),
+    "The site does not answer at {address}: the logs in {folder} tell why.": (
+        "Le site ne répond pas à {address} : les journaux de {folder} disent pourquoi."
+    ),
+    "The site answers at {address}": ("Le site répond à {address}"),
+    "It has no certificate: whoever is on the way reads and changes its pages. To get one, and"
+    " to use it:": (
+        "Il n'a pas de certificat : quiconque se trouve en chemin peut lire et changer ses pages."
+        " Pour en obtenir un, puis s'en servir :"
+    ),
+    "Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way"
+    " back. [y/N] ": (
+        "Retirer aussi les données de {folder} (base et copies, journaux, secrets) ? C'est sans"
+        " retour. [o/N] "
+    ),
+    "Nothing is installed in {folder}.": ("Rien n'est installé dans {folder}."),
+    "The data stays in {folder}.": ("Les données restent dans {folder}."),
+    "Only a user that this script has made has its home here.": (
+        "Seul un utilisateur que ce script a créé a ici son dossier personnel."
+    ),
+    "Only root may do this: sudo deploy/install.sh": (
+        "Seul root a ce droit : sudo deploy/install.sh"
+    ),
+    "What deploy/install.py changes the machine with: a change is shown, and made only where it"
+    " lacks.": (
+        "De quoi deploy/install.py change la machine : un changement se montre, et n'est fait que"
+        " s'il manque."
+    ),
+    "The signs: + is written, - is removed, $ is run.": (
+        "Les signes : + est écrit, - est retiré, $ est exécuté."
+    ),
+    "Whether the change is to be made.": ("Dit si le changement est à faire."),
+    "Says whether it was not so already.": ("Dit si ce n'était pas déjà le cas."),
+    "As file(), but the file is there, and keeps its owner and its rights.": (
+        "Comme file(), mais le fichier existe, et garde son propriétaire et ses droits."
+    ),
+    "A file, a link, or a folder with all that it holds.": (
+        "Un fichier, un lien, ou un dossier avec tout son contenu."
+    ),
+    "What must be so before deploy/install.py changes anything, each said with its remedy.": (
+        "Ce qui doit être vrai avant que deploy/install.py ne change rien ; sinon, la cause et le"
+        " remède."
+    ),
+    "The site's, then its web interface's": ("Celle du site, puis celle de son interface web"),
+    "Free megabytes: for the venv, the code and the first logs": (
+        "Mégaoctets libres : pour le venv, le code et les premiers journaux"
+    ),
+    "Ends the script where the site cannot be installed.": (
+        "Arrête le script si le site ne peut pas être installé."
+    ),
+    "{folder} is where the site will live: move this code elsewhere, below /root say, and"
+    " install it from there.": (
+        "{folder} est la place du site installé : mettez ce code ailleurs, sous /root par exemple,"
+        " et installez-le de là."
+    ),
+    "The disk of {folder} has {free} MB free and the site needs {space}: free some and run this"
+    " again.": (
+        "Le disque de {folder} a {free} Mo de libres et il en faut {space} au site : faites de la"
+        " place et recommencez."
+    ),
+    "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
+        "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
+    ),
+    "What deploy/release.sh makes in the folder of the site, and what is worth keeping there": (
+        "Ce que deploy/release.sh fait dans le dossier du site, et ce qui mérite d'y rester"
+    ),
+    "Some programs are missing: sudo apt install {names}": (
+        "Il manque des programmes : sudo apt install {names}"
+    ),
+    "A Python in root's home, say, is out of reach of the site.": (
+        "Un Python dans le dossier de root, par exemple, est hors de portée du site."
+    ),
+    "{user} cannot run {python}: take a Python that everybody can (sudo apt install python3"
+    " python3-venv).": (
+        "{user} ne peut pas exécuter {python} : prenez un Python ouvert à tous (sudo apt install"
+        " python3 python3-venv)."
+    ),
+    "Nobody else may listen where the site, its web interface and nginx will.": (
+        "Nul autre ne doit écouter là où le feront le site, son interface web et nginx."
+    ),
+    "{address} cannot be used ({reason}): stop the program that listens there, or give the site"
+    " another address.": (
+        "{address} est inutilisable ({reason}) : arrêtez le programme qui y écoute, ou donnez au"
+        " site une autre adresse."
+    ),
+    "The site's user; None as long as the machine has none of this name.": (
+        "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
+    ),
+    "The site as a service of the machine: the files that start it at boot, show it and copy its"
+    " data.": (
+        "Le site comme service de la machine : les fichiers qui le démarrent avec elle, le"
+        " montrent et copient ses données."
+    ),
+    "Where certbot keeps the certificate of this name": (
+        "Où certbot garde le certificat de ce nom"
+    ),
+    "Its supervisorctl needs no options.": ("Celui dont le supervisorctl se passe d'options."),
+    "What supervisorctl reads of the site's config, with the paths of this machine.": (
+        "Ce que supervisorctl lit de la configuration du site, avec les chemins de cette machine."
+    ),
+    "Each file of the service names the folder of the site.": (
+        "Chaque fichier du service nomme le dossier du site."
+    ),
+    "The name of the service that this site is already; None where it is none.": (
+        "Le nom du service que ce site est déjà ; None s'il n'en est aucun."
+    ),
+    "{name} is no name for a service: write small letters, digits, - and _.": (
+        "{name} ne peut pas nommer un service : écrivez des minuscules sans accent, des chiffres,"
+        " - et _."
+    ),
+    "The init system that runs the machine, not one that is merely installed": (
+        "Le système d'init qui mène la machine, pas un autre simplement installé"
+    ),
+    "The name may mean no other service, and the site may have no other name.": (
+        "Le nom ne doit désigner aucun autre service, et le site ne doit pas en avoir d'autre."
+    ),
+    "{path} belongs to another service: give this site a name of its own, with --service NAME.": (
+        "{path} appartient à un autre service : donnez à ce site un nom à lui, par --service NOM."
+    ),
+    "{folder} is the service {installed}: --service {installed}": (
+        "{folder} est le service {installed} : --service {installed}"
+    ),
+    "What starts the site at each boot, and copies its database each night.": (
+        "Ce qui démarre le site avec la machine, et copie sa base de données chaque nuit."
+    ),
+    "Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.": (
+        "Met nginx devant le site. Si nginx refuse, il continue comme avant."
+    ),
+    "Stops the site first.": ("Arrête d'abord le site."),
+    "With those that have been rotated.": ("Avec ceux d'avant les rotations."),
+    # deploy/backup.py, deploy/cron.d/backup
+    "Copies the database while the site goes on, and keeps the copies of a week.": (
+        "Copie la base de données pendant que le site tourne, et garde les copies d'une semaine."
+    ),
+    "The copies hold what the database holds: they are for the site's user alone.": (
+        "Les copies contiennent ce que contient la base : elles ne sont que pour l'utilisateur du"
+        " site."
+    ),
+    "SQLite's own way: unlike cp, it copies a database that is being written to as it stood at"
+    " one moment.": (
+        "Par SQLite lui-même : contrairement à cp, il copie une base en cours d'écriture telle"
+        " qu'elle était à un instant."
+    ),
+    "The nightly copy of the database; var/backups keeps those of a week. deploy/install.sh"
+    " copies this file to /etc/cron.d.": (
+        "La copie nocturne de la base de données ; var/backups garde celles d'une semaine."
+        " deploy/install.sh copie ce fichier dans /etc/cron.d."
+    ),
+    # deploy/nginx
+    "The site behind nginx, by plain HTTP. deploy/install.sh copies this file, or https.conf where"
+    " there is a certificate, to /etc/nginx/sites-available.": (
+        "Le site derrière nginx, en simple HTTP. deploy/install.sh copie ce fichier, ou https.conf"
+        " s'il y a un certificat, dans /etc/nginx/sites-available."
+    ),
+    "The site behind nginx, by HTTPS, with the certificate that certbot keeps. deploy/install.sh"
+    " copies this file to /etc/nginx/sites-available.": (
+        "Le site derrière nginx, en HTTPS, avec le certificat que certbot tient à jour."
+        " deploy/install.sh copie ce fichier dans /etc/nginx/sites-available."
+    ),
+    "What every browser since 2014 speaks; older protocols are broken.": (
+        "Ce que parle tout navigateur depuis 2014 ; les protocoles plus anciens sont percés."
+    ),
+    "A visitor who comes back within a day need not negotiate anew.": (
+        "Un visiteur qui revient dans la journée n'a pas à renégocier."
+    ),
+    "Security headers of what nginx itself answers: static files, redirects, errors. Django's pages"
+    " carry their own.": (
+        "Les en-têtes de sécurité de ce que nginx répond lui-même : fichiers statiques,"
+        " redirections, erreurs. Les pages de Django ont les leurs."
+    ),
+    "The version of nginx is nobody's business.": "La version de nginx ne regarde personne.",
+    "What http.conf and https.conf share. supervisord's web interface is not here: it must not be"
+    " reached from outside.": (
+        "Ce que http.conf et https.conf ont en commun. L'interface web de supervisord n'y est pas :"
+        " on ne doit pas l'atteindre du dehors."
+    ),
+    "nginx rotates what lies in this folder. Not in var/log: root must not write where the site's"
+    " user may place a link.": (
+        "Ce dossier est celui que Debian fait tourner pour nginx. Pas var/log : root ne doit pas"
+        " écrire là où l'utilisateur du site peut poser un lien."
+    ),
+    "nginx waits for slow visitors: gunicorn gets whole requests only, and hands its answer over at"
+    " once. Seconds between two signs of life of a visitor, and the largest upload.": (
+        "nginx attend les visiteurs lents : gunicorn ne reçoit que des requêtes entières et remet"
+        " sa réponse d'un coup. Secondes entre deux signes de vie d'un visiteur, et plus grand"
+        " envoi."
+    ),
+    "Who asks and how, as nginx saw it: what the visitor claims is thrown away.": (
+        "Qui demande, et comment, tel que nginx l'a vu : ce que le visiteur prétend est écarté."
+    ),
+    "A header added here replaces all those above: Django's pages carry their own, but not this"
+    " one.": (
+        "Un en-tête ajouté ici remplace tous ceux d'au-dessus : les pages de Django ont les leurs,"
+        " mais pas celui-ci."
+    ),
+    "The compressed files that collectstatic has made": (
+        "Les fichiers comprimés qu'a faits collectstatic"
+    ),
+    "A name with a fingerprint never changes its content.": (
+        "Sous un nom qui porte une empreinte, le contenu ne change jamais."
+    ),
+    "Lists of files, for Django alone": "Des listes de fichiers, pour Django seul",
+    "The site does not answer. Please try again in a moment.": (
+        "Le site ne répond pas. Réessayez dans un instant."
+    ),
+    # deploy/systemd/supervisord.service
+    "For a machine run by systemd: deploy/install.sh copies this file to /etc/systemd/system.": (
+        "Pour une machine menée par systemd : deploy/install.sh copie ce fichier dans"
+        " /etc/systemd/system."
+    ),
+    "Never give up starting the site again.": "Ne jamais renoncer à redémarrer le site.",
+    "In the foreground (-n): systemd then watches supervisord itself.": (
+        "Au premier plan (-n) : systemd surveille alors supervisord lui-même."
+    ),
+    "The config is read again, and the masters are replaced one after the other.": (
+        "La configuration est relue, et les maîtres sont remplacés l'un après l'autre."
+    ),
+    "After a crash; not after supervisorctl shutdown.": (
+        "Après un plantage ; pas après supervisorctl shutdown."
+    ),
+    "TERM goes to supervisord alone, which stops its programs in order. Longer than its"
+    " stopwaitsecs; what is left is killed.": (
+        "TERM va au seul supervisord, qui arrête ses programmes dans l'ordre. Plus long que son"
+        " stopwaitsecs ; ce qui reste est tué."
+    ),
+    "The site writes in var, and nowhere else.": "Le site écrit dans var, et nulle part ailleurs.",
+    "It is a user like any other: no right of root, no way to get one.": (
+        "C'est un utilisateur comme un autre : aucun droit de root, aucun moyen d'en obtenir."
+    ),
+    "It sees its own processes, and changes nothing of the machine.": (
+        "Il voit ses propres processus, et ne change rien à la machine."
+    ),
+    "It speaks IP and UNIX sockets, and makes the system calls of a server. supervisord gives its"
+    " sockets to their owner, hence @chown.": (
+        "Il parle par IP et par sockets UNIX, et fait les appels système d'un serveur. supervisord"
+        " donne ses sockets à leur propriétaire, d'où @chown."
     ),
     # deploy/supervisord.conf
     "Read by supervisord and by supervisorctl, on a laptop as on a server. %(here)s is the folder"

@@ -91,11 +91,14 @@ class TemplateExtension(Extension):
             allowed_hosts=allowed_hosts,
             check_answers=check_answers,
             check_command_line=check_command_line,
+            idna=quoting.idna_host,
             localized=localized,
             markdown=quoting.markdown_text,
+            nginx=quoting.nginx_word,
             python=quoting.python_string,
             refusal=refusal,
             slug=slug,
+            systemd=quoting.systemd_word,
             taken_addresses=taken_addresses,
         )
 

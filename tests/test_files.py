@@ -13,9 +13,20 @@ FILES = [
     ".gitignore",
     "README.md",
     "bootstrap.sh",
+    "deploy/backup.py",
+    "deploy/cron.d/backup",
     "deploy/gunicorn.conf.py",
     "deploy/gunicorn_worker.py",
     "deploy/init.d/supervisord",
+    "deploy/install.py",
+    "deploy/install.sh",
+    "deploy/install_changes.py",
+    "deploy/install_refusals.py",
+    "deploy/install_service.py",
+    "deploy/nginx/headers.conf",
+    "deploy/nginx/http.conf",
+    "deploy/nginx/https.conf",
+    "deploy/nginx/site.conf",
     "deploy/release.py",
     "deploy/release.sh",
     "deploy/release_candidate.py",
@@ -29,6 +40,7 @@ FILES = [
     "deploy/supervisor_plugin/same_origin.py",
     "deploy/supervisor_plugin/server.py",
     "deploy/supervisord.conf",
+    "deploy/systemd/supervisord.service",
     "manage.py",
     "pages/__init__.py",
     "pages/static/pages/icon.svg",
@@ -50,7 +62,7 @@ FILES = [
     "site_x/wsgi.py",
     "var/log/.gitignore",
 ]
-SCRIPTS = ["bootstrap.sh", "deploy/init.d/supervisord", "deploy/release.sh"]
+SCRIPTS = ["bootstrap.sh", "deploy/init.d/supervisord", "deploy/install.sh", "deploy/release.sh"]
 EXECUTABLE = {*SCRIPTS, "manage.py"}
 
 
@@ -89,6 +101,12 @@ def test_python_is_clean(project: Project) -> None:
 def test_shell_is_clean(project: Project) -> None:
     project.run(require("shellcheck"), *SCRIPTS)
     project.run(require("checkbashisms"), *SCRIPTS)
+
+
+def test_the_unit_leaves_the_site_no_right_that_it_does_not_need(project: Project) -> None:
+    """systemd's own measure: 1.5 at most, where 10 is no protection at all."""
+    measure = (require("systemd-analyze"), "security", "--offline=true", "--threshold=15")
+    project.run(*measure, "deploy/systemd/supervisord.service")
 
 
 def test_the_language_is_the_one_chosen(bake: Callable[..., Project]) -> None:

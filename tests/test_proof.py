@@ -12,10 +12,12 @@ import sys
 import tempfile
 import zoneinfo
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import require
 from cookiecutter.main import cookiecutter
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -143,6 +145,67 @@ def check_shell(project: Path, answers: dict[str, str]) -> None:
     assert shown == f"{answers['install_dir']}|{answers['run_user']}"
 
 
+NGINX = """
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    # Debian's own suits names of up to some 45 letters.
+    server_names_hash_bucket_size 512;
+    include {folder}/*/https.conf;
+}}
+"""
+
+
+@dataclass
+class Batch:
+    """Files of many projects, for one nginx and one systemd to read."""
+
+    folder: Path
+    expected: dict[str, str] = field(default_factory=dict)
+
+    def add(self, project: Path, answers: dict[str, str]) -> None:
+        number = str(len(self.expected))
+        deploy, domain = project / "deploy", idna_host(answers["domain_name"])
+        (self.folder / number).mkdir()
+        for file in (deploy / "nginx").iterdir():
+            text = file.read_text("utf-8")
+            for theirs, ours in {
+                f"{answers['install_dir']}/current/deploy/nginx/": f"{self.folder}/{number}/",
+                f"/etc/letsencrypt/live/{domain}/": f"{self.folder}/",
+                "/var/log/nginx/": f"{self.folder}/",
+                " 80;": " 28080;",
+                "]:80;": "]:28080;",
+                "443 ssl;": "28443 ssl;",
+            }.items():
+                text = text.replace(theirs, ours)
+            (self.folder / number / file.name).write_text(text, "utf-8")
+        unit = deploy / "systemd" / "supervisord.service"
+        shutil.copy(unit, self.folder / f"{number}.service")
+        self.expected[number] = f"{answers['install_dir']}/current/venv/bin/supervisor"
+
+    def check_nginx(self) -> None:
+        certificate = "req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout privkey.pem"
+        command = [require("openssl"), *certificate.split(), "-out", "fullchain.pem"]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
+        config = self.folder / "nginx.conf"
+        config.write_text(NGINX.format(folder=self.folder))
+        command = [require("nginx"), "-t", "-q", "-p", str(self.folder), "-c", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def check_systemd(self) -> None:
+        """It finds nothing to say but that the sites are not installed here."""
+        units = [str(self.folder / f"{number}.service") for number in self.expected]
+        command = [require("systemd-analyze"), "verify", *units]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert sorted(done.stderr.splitlines()) == sorted(
+            f"{number}.service: Command {path}{end} is not executable: No such file or directory"
+            for number, path in self.expected.items()
+            for end in ("d", "ctl")
+        )
+
+
 def check_env(project: Path, answers: dict[str, str]) -> None:
     lines = (project / ".env.example").read_text("utf-8").splitlines()
     (hosts,) = (line for line in lines if line.startswith("ALLOWED_HOSTS="))
@@ -172,17 +235,25 @@ def _plugin_of_supervisord(generate: Bake) -> None:
         importlib.import_module("supervisor_plugin.server")
 
 
-@given(answers=good_answers)
-def test_accepted_answers_are_read_back(generate: Bake, answers: dict[str, str]) -> None:
-    project = generate(answers)
-    try:
-        check_python(project, answers)
-        check_supervisor(project, answers)
-        check_shell(project, answers)
-        check_env(project, answers)
-        check_readme(project, answers)
-    finally:
-        shutil.rmtree(project)
+def test_accepted_answers_are_read_back(generate: Bake, short_folder: Path) -> None:
+    batch = Batch(Path(tempfile.mkdtemp(dir=short_folder)))
+
+    @given(answers=good_answers)
+    def check(answers: dict[str, str]) -> None:
+        project = generate(answers)
+        try:
+            check_python(project, answers)
+            check_supervisor(project, answers)
+            check_shell(project, answers)
+            check_env(project, answers)
+            check_readme(project, answers)
+            batch.add(project, answers)
+        finally:
+            shutil.rmtree(project)
+
+    check()
+    batch.check_nginx()
+    batch.check_systemd()
 
 
 @given(answers=good_answers, name=st.sampled_from(list(RULES)), data=st.data())

@@ -1,0 +1,537 @@
+"""What holds on a Debian server: each file of tests takes this for one version, once per init system.
+
+The tests stand in the order of a server's life, and each needs those before it.
+"""
+
+import http.client
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import Project, Response, Run, eventually, require
+from machine import CODE, Machine, load, overlay, tree, wheelhouse
+
+OFFLINE = ("--offline", "--wheelhouse", "/wheels")
+INITS = ("systemd", "sysvinit")
+
+
+@dataclass
+class Server:
+    """A machine, the code of a site on it, and where it answers."""
+
+    machine: Machine
+    code: str
+    domain: str
+
+    def install(self, *options: str, check: bool = True) -> Run:
+        return self.machine.run(f"{self.code}/deploy/install.sh", *options, check=check)
+
+    def release(self, *options: str) -> Run:
+        return self.machine.run(f"{self.code}/deploy/release.sh", *options, *OFFLINE)
+
+    def service(self, action: str, code: int = 0, name: str = "supervisord") -> Run:
+        """Runs an action as the administrator does; it must end with this exit code."""
+        done = self.machine.run("service", name, action, check=False)
+        assert done.returncode == code, f"{action}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def request(self, path: str = "/", tls: Path | None = None) -> Response:
+        """In the calling thread, which must be in the machine's network."""
+        plain = socket.create_connection(("127.0.0.1", 443 if tls else 80), 30)
+        connection = http.client.HTTPConnection(self.domain)
+        if tls:
+            context = ssl.create_default_context(cafile=str(tls))
+            connection.sock = context.wrap_socket(plain, server_hostname=self.domain)
+        else:
+            connection.sock = plain
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+            return Response(response.status, response.headers, text)
+        finally:
+            connection.close()
+
+    def get(self, path: str = "/", tls: Path | None = None) -> Response:
+        return self.machine.inside(lambda: self.request(path, tls))
+
+    def serves(self) -> str:
+        """The release that a visitor gets, through nginx."""
+        response = self.request("/healthz")
+        assert response.status == 200, response
+        return response.text.split()[1]
+
+    def answers(self) -> bool:
+        try:
+            return self.machine.inside(self.serves) != ""
+        except (OSError, AssertionError):
+            return False
+
+    @property
+    def processes(self) -> dict[int, str]:
+        """The site's processes: pid → user."""
+        lines = self.machine.run("ps", "-eo", "pid=,user:32=,args=").stdout.splitlines()
+        words = [line.split(None, 2) for line in lines]
+        return {int(pid): user for pid, user, command in words if f"/srv/{self.slug}/" in command}
+
+    @property
+    def slug(self) -> str:
+        return Path(self.code).name
+
+
+@pytest.fixture(scope="module", params=INITS)
+def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Iterator[Machine]:
+    lack = pytest.fail if os.environ.get("CI") else pytest.skip
+    if sys.platform != "linux" or os.geteuid() != 0:
+        lack("a machine is booted as root on Linux")
+    for tool in ("debootstrap", "systemd-nspawn", "nsenter", "script", "openssl"):
+        require(tool)
+    requirements = bake().path / "requirements.txt"
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dgs")))
+        layers = tree(request.module.SUITE, request.param)
+        root = stack.enter_context(overlay(layers, folder / "disk"))
+        bind = f"--bind-ro={wheelhouse(requirements)}:/wheels"
+        machine = Machine(root, request.param, bind)
+        stack.callback(machine.end)
+        machine.boot()
+        yield machine
+
+
+def put(machine: Machine, bake: Callable[..., Project], **answers: str) -> Server:
+    """A site's code where its administrator has it."""
+    slug = answers["project_slug"]
+    project = bake(**answers, install_dir=f"/srv/{slug}")
+    code = f"{CODE}/{slug}"
+    shutil.copytree(project.path, machine.root / code[1:])
+    return Server(machine, code, answers["domain_name"])
+
+
+@pytest.fixture(scope="module")
+def server(machine: Machine, bake: Callable[..., Project]) -> Server:
+    return put(machine, bake, project_slug="chess", domain_name="chess.example.org")
+
+
+@pytest.fixture(scope="module")
+def files_before(server: Server) -> set[str]:
+    """What was there before the site was."""
+    return server.machine.files()
+
+
+def test_a_dry_run_changes_nothing(server: Server, files_before: set[str]) -> None:
+    done = server.install("--dry-run")
+    assert "+ /srv/chess/var/ (www-data, 0711)" in done.stdout
+    assert "+ /etc/nginx/sites-available/supervisord" in done.stdout
+    assert server.machine.files() == files_before
+
+
+def listen(port: int) -> socket.socket:
+    """A program that has this port; in the calling thread's network."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", port))
+    holder.listen()
+    return holder
+
+
+def test_it_refuses_what_cannot_work(server: Server, files_before: set[str]) -> None:
+    machine = server.machine
+
+    def refusal(*options: str, before: tuple[str, ...] = ()) -> str:
+        done = machine.run(*before, f"{server.code}/deploy/install.sh", *options, check=False)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+        return done.stderr
+
+    as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    assert refusal(before=as_nobody) == "Only root may do this: sudo deploy/install.sh\n"
+    assert refusal("--service", "cron").startswith("/etc/init.d/cron belongs to another service")
+    assert refusal("--service", "../x").startswith("../x is no name for a service")
+    assert refusal("--fast").startswith("--fast is not an option")
+    assert refusal("--uninstall") == "Nothing is installed in /srv/chess.\n"
+
+    with machine.inside(lambda: listen(8000)):
+        assert refusal().startswith("127.0.0.1:8000 cannot be used (Address already in use)")
+
+    # A Python of root's own, as pyenv makes them
+    python = "cp $(readlink -f $(which python3)) /root/python3; chmod 700 /root/python3"
+    machine.run("sh", "-c", python)
+    assert "www-data cannot run /root/python3" in refusal(
+        before=("env", "PATH=/root:/usr/bin:/usr/sbin:/bin")
+    )
+    machine.run("rm", "/root/python3")
+
+    small = "mount -t tmpfs -o size=10m tmpfs /srv"
+    done = machine.run(
+        *("unshare", "--mount", "sh", "-c", f"{small}; exec {server.code}/deploy/install.sh"),
+        check=False,
+    )
+    assert re.match(r"The disk of /srv has \d+ MB free and the site needs 200", done.stderr)
+    assert machine.files() == files_before
+
+
+def test_it_is_installed_and_answers(server: Server) -> None:
+    done = server.install(*OFFLINE)
+    assert "The site answers at http://chess.example.org/" in done.stdout
+    assert f"certbot certonly --nginx -d {server.domain}" in done.stdout
+    eventually(server.answers)  # nginx takes up its new settings a moment later
+    page = server.get("/")
+    assert page.status == 200
+    assert "<h1>My site</h1>" in page.text
+    style = re.search(r'href="(/static/pages/site\.\w+\.css)"', page.text)
+    assert style
+    assert server.get(style[1]).status == 200
+
+
+def test_a_second_run_changes_nothing(server: Server) -> None:
+    before, processes = server.machine.files(), server.processes
+    done = server.install(*OFFLINE)
+    assert not re.search(r"^[-+$] ", done.stdout, re.MULTILINE), done.stdout
+    assert server.processes == processes
+    assert server.machine.files() == before
+
+
+def test_nothing_of_it_runs_as_root(server: Server) -> None:
+    assert len(server.processes) >= 5
+    assert set(server.processes.values()) == {"www-data"}
+
+
+def test_only_nginx_is_open_to_the_network(server: Server) -> None:
+    listeners = server.machine.listeners()
+    assert {("127.0.0.1", 8000), ("127.0.0.1", 9001)} <= listeners
+    assert {(host, port) for host, port in listeners if not host.startswith("127.")} == {
+        ("0.0.0.0", 80),
+        ("any", 80),
+    }
+    for path in ("/RPC2", "/index.html?action=stopall", "/supervisor/"):
+        assert server.get(path).status == 404
+
+
+def test_the_site_writes_in_var_alone(server: Server) -> None:
+    """And who is neither root nor the site reads no secret and no data."""
+    machine = server.machine
+
+    def found(user: str, what: str) -> list[str]:
+        as_user = f"setpriv --reuid={user} --regid=$(id -g {user}) --clear-groups"
+        command = f"cd /srv/chess; {as_user} find . -path ./var -prune -o ! -type l {what} -print"
+        return machine.run("sh", "-c", command).stdout.split()
+
+    assert found("www-data", "-writable") == []
+    assert found("www-data", "-name .env -readable") == ["./.env"]
+    assert found("nobody", "-name .env -readable") == []
+    assert found("nobody", "-name web_interface.conf -readable") == []
+    modes = machine.run("stat", "-c", "%a %U %G", *map("/srv/chess/{}".format, (".env", "var")))
+    assert modes.stdout.split("\n")[:2] == ["640 root www-data", "711 www-data www-data"]
+    as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    for secret in ("var/db.sqlite3", "var/log/supervisord.log"):
+        done = machine.run(*as_nobody, "cat", f"/srv/chess/{secret}", check=False)
+        assert "Permission denied" in done.stderr
+
+
+def test_systemd_has_nothing_to_say_about_the_unit(server: Server) -> None:
+    machine = server.machine
+    if machine.init == "systemd":
+        unit = "/etc/systemd/system/supervisord.service"
+        assert machine.run("systemd-analyze", "verify", unit).stderr == ""
+        machine.run("systemd-analyze", "security", "--threshold=15", "supervisord.service")
+
+
+def test_a_bare_supervisorctl_works_for_root(server: Server) -> None:
+    machine = server.machine
+    lines = machine.run("supervisorctl", "status").stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["gu-chess:master-1", "RUNNING"],
+        ["gu-chess:master-2", "RUNNING"],
+    ]
+    machine.run("supervisorctl", "rolling_restart", "gu-chess")
+
+
+def test_the_service_obeys(server: Server) -> None:
+    server.service("status")
+    server.service("start")
+    old = set(server.processes)
+    server.service("restart")
+    eventually(server.answers, 20)
+    assert not old & set(server.processes)
+
+    server.service("stop")
+    assert server.processes == {}
+    server.service("status", code=3)
+    server.service("stop")
+    assert server.get("/").status == 503
+    server.service("start")
+    eventually(server.answers, 20)
+
+
+def test_reload_loses_no_request(server: Server) -> None:
+    old = set(server.processes)
+    with load(server.machine, server.serves) as visitors:
+        server.service("reload")
+    assert visitors.failures == []
+    assert len(visitors.answers) > 50
+    # supervisord alone remains.
+    assert len(old & set(server.processes)) == 1
+
+
+def test_every_action_of_the_standard(server: Server) -> None:
+    """LSB Core 5.0, 22.2; on a machine run by systemd there is no script."""
+    machine, script = server.machine, "/etc/init.d/supervisord"
+    if machine.init == "systemd":
+        assert not (machine.root / script[1:]).exists()
+        return
+
+    def init(action: str, code: int, *before: str) -> None:
+        done = machine.run(*before, script, action, check=False)
+        assert done.returncode == code, f"{before} {action}: {done}"
+
+    as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    for action in ("start", "status", "reload", "force-reload", "try-restart", "restart"):
+        init(action, 0)
+    init("dance", 2)
+    init("stop", 4, *as_nobody)
+    pidfile = "/srv/chess/var/supervisord.pid"
+    init("stop", 0)
+    init("stop", 0)
+    init("status", 3)
+    init("try-restart", 0)
+    init("status", 3)
+    init("reload", 7)
+    init("force-reload", 7)
+    machine.run("sh", "-c", f"echo 1 >{pidfile}")
+    init("status", 1)
+    with_config = 'mount --bind /dev/null /srv/chess/web_interface.conf; exec "$@"'
+    init("start", 6, "unshare", "--mount", "sh", "-c", with_config, "sh")
+    without_user = "grep -v ^www-data /etc/passwd >/tmp/p; mount --bind /tmp/p /etc/passwd"
+    init("start", 5, "unshare", "--mount", "sh", "-c", f'{without_user}; exec "$@"', "sh")
+    init("start", 0)
+    init("status", 0)
+
+
+def test_after_a_kill_of_supervisord_it_serves_within_5_seconds(server: Server) -> None:
+    machine = server.machine
+    old = set(server.processes)
+    pid = (machine.root / "srv/chess/var/supervisord.pid").read_text().strip()
+    begin = time.monotonic()
+    machine.run("kill", "-9", pid)
+    if machine.init == "sysvinit":
+        server.service("status", code=1)
+        server.service("start")
+    eventually(lambda: server.answers() and not old & set(server.processes), 10)
+    took = time.monotonic() - begin
+    print(f"{took:.1f} s")
+    assert took < 5
+    server.service("status")
+
+
+def test_a_release_and_its_rollback_lose_no_request(server: Server) -> None:
+    machine = server.machine
+    home = machine.root / server.code[1:] / "pages/templates/pages/home.html"
+    home.write_text(home.read_text().replace("<h1>", "<h1>New: "))
+    first = machine.inside(server.serves)
+    with load(machine, server.serves) as visitors:
+        server.release()
+        second = machine.inside(server.serves)
+        assert "<h1>New: My site" in server.get("/").text
+        machine.run(f"{server.code}/deploy/release.sh", "--rollback")
+        assert machine.inside(server.serves) == first
+    assert second != first
+    assert set(visitors.answers) == {first, second}
+    assert visitors.failures == []
+    print(f"{len(visitors.answers)} requests, longest {visitors.longest:.2f} s")
+    assert "New" not in server.get("/").text
+
+
+def test_slow_visitors_do_not_hold_it_up(server: Server) -> None:
+    said = (
+        b"",
+        f"GET / HTTP/1.1\r\nHost: {server.domain}\r\n".encode(),
+        f"POST /admin/login/ HTTP/1.1\r\nHost: {server.domain}\r\n"
+        "Content-Length: 1000\r\n\r\nuser=".encode(),
+    )
+
+    def visit() -> list[float]:
+        times = []
+        with ExitStack() as stack:
+            for number in range(50):
+                slow = socket.create_connection(("127.0.0.1", 80))
+                stack.callback(slow.close)
+                slow.sendall(said[number % len(said)])
+            for _ in range(30):
+                begin = time.monotonic()
+                assert self_request().status == 200
+                times.append(time.monotonic() - begin)
+        return times
+
+    self_request = server.request
+    assert max(server.machine.inside(visit)) < 1
+
+
+def test_the_nightly_copy_is_whole(server: Server) -> None:
+    machine = server.machine
+    line = (machine.root / "etc/cron.d/supervisord").read_text().splitlines()[-1]
+    *_, user, python, script = line.split()
+    for _ in range(2):
+        machine.run("setpriv", f"--reuid={user}", "--regid=33", "--clear-groups", python, script)
+    (copy,) = (machine.root / "srv/chess/var/backups").iterdir()
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(copy) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("SELECT count(*) FROM django_content_type").fetchone()[0] > 0
+
+
+def test_with_a_certificate_it_speaks_https(server: Server, tmp_path: Path) -> None:
+    """An A+ of Mozilla's Observatory asks for these headers, and for https first."""
+    live = server.machine.root / "etc/letsencrypt/live" / server.domain
+    live.mkdir(parents=True)
+    certificate = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout privkey.pem"
+    names = ("-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{server.domain}")
+    command = [require("openssl"), *certificate.split(), *names, "-out", "fullchain.pem"]
+    subprocess.run(command, cwd=live, check=True, capture_output=True)
+    ca = live / "fullchain.pem"
+    done = server.install(*OFFLINE)
+    assert "The site answers at https://chess.example.org/" in done.stdout
+
+    first = server.get("/admin/")
+    assert first.status == 301
+    assert first.headers["Location"] == "https://chess.example.org/admin/"
+    page, login = server.get("/", tls=ca), server.get("/admin/login/", tls=ca)
+    style = re.search(r'href="(/static/pages/site\.\w+\.css)"', page.text)
+    assert style
+    for response in (page, login, server.get(style[1], tls=ca)):
+        assert response.status == 200
+        headers = response.headers
+        assert all(len(headers.get_all(name, [])) == 1 for name in A_PLUS), headers
+        assert "default-src 'self'" in headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        age = re.match(r"max-age=(\d+)", headers["Strict-Transport-Security"])
+        assert age
+        assert int(age[1]) >= 15768000
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert headers["Access-Control-Allow-Origin"] in (None, "null")
+        for cookie in headers.get_all("Set-Cookie", []):
+            assert {"Secure", "SameSite=Lax"} <= set(cookie.split("; "))
+
+    shutil.rmtree(live.parents[1])
+    env = server.machine.root / "srv/chess/.env"
+    env.write_text(env.read_text().replace("HTTPS=on", "HTTPS=off"))
+    server.install(*OFFLINE)
+    server.service("restart")
+    eventually(server.answers, 20)
+
+
+A_PLUS = (
+    "Content-Security-Policy",
+    "Cross-Origin-Resource-Policy",
+    "Referrer-Policy",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+)
+
+
+@pytest.fixture(scope="module")
+def other(server: Server, bake: Callable[..., Project]) -> Server:
+    return put(
+        server.machine,
+        bake,
+        project_slug="blog",
+        project_name="A blog",
+        domain_name="blog.example.org",
+        bind="127.0.0.1:8100",
+        web_interface="127.0.0.1:9101",
+        run_user="blogger",
+    )
+
+
+def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> None:
+    machine = server.machine
+    before, mine = machine.files(), server.processes
+    done = other.install(*OFFLINE, check=False)
+    assert done.returncode == 1
+    assert "belongs to another service: give this site a name of its own" in done.stderr
+
+    other.install("--service", "blog", *OFFLINE)
+    eventually(other.answers)
+    assert "A blog" in other.get("/").text
+    assert "My site" in server.get("/").text
+    assert set(other.processes.values()) == {"blogger"}
+    secret = machine.run(
+        *("setpriv", "--reuid=blogger", "--regid=blogger", "--clear-groups"),
+        *("cat", "/srv/chess/var/db.sqlite3"),
+        check=False,
+    )
+    assert "Permission denied" in secret.stderr
+
+    done = other.install("--uninstall", check=False)
+    assert done.stderr == "/srv/blog is the service blog: --service blog\n"
+    other.service("stop", name="blog")
+    assert other.processes == {}
+    assert (server.answers(), server.processes) == (True, mine)
+    other.service("start", name="blog")
+
+    done = machine.run(
+        f"{other.code}/deploy/install.sh", "--uninstall", "--service", "blog", input="no\n"
+    )
+    assert "The data stays in /srv/blog." in done.stdout
+    assert (machine.root / "srv/blog/var/db.sqlite3").exists()
+    other.install("--uninstall", "--service", "blog", "--yes")
+    assert other.processes == {}
+    assert machine.run("id", "blogger", check=False).returncode == 1
+    assert (server.answers(), server.processes) == (True, mine)
+    assert machine.files() ^ before == set()
+
+
+def test_an_upgrade_takes_code_service_and_site(server: Server) -> None:
+    """A later version of the project: other code, another service file."""
+    machine = server.machine
+    code = machine.root / server.code[1:]
+    for name in ("deploy/init.d/supervisord", "deploy/nginx/site.conf"):
+        with (code / name).open("a") as file:
+            file.write("# Later\n")
+    with (code / "deploy/systemd/supervisord.service").open("a") as file:
+        file.write("# Later\n")
+    with load(machine, server.serves) as visitors:
+        server.release()
+        done = server.install(*OFFLINE)
+    assert visitors.failures == []
+    changed = (
+        "systemd/system/supervisord.service" if machine.init == "systemd" else "init.d/supervisord"
+    )
+    assert f"+ /etc/{changed}" in done.stdout
+    server.service("restart")
+    eventually(server.answers, 20)
+
+
+def test_it_answers_after_each_of_three_boots(server: Server) -> None:
+    machine = server.machine
+    for _ in range(3):
+        machine.shut_down()
+        machine.boot()
+        eventually(server.answers, 30)
+        server.service("status")
+
+
+def test_uninstall_leaves_nothing(server: Server, files_before: set[str]) -> None:
+    machine = server.machine
+    done = server.install("--uninstall", "--dry-run", "--yes")
+    assert "- /srv/chess/var" in done.stdout
+    assert server.answers()
+
+    server.install("--uninstall", "--yes")
+    assert server.processes == {}
+    assert machine.files() ^ files_before == set()
+    assert machine.run("id", "www-data").returncode == 0
+    assert not server.answers()

@@ -1,0 +1,161 @@
+"""_("The site as a service of the machine: the files that start it at boot, show it and copy its data.")"""
+
+import configparser
+import io
+import os
+import re
+from pathlib import Path
+
+from release_commands import Failed
+
+CODE = Path(__file__).resolve().parents[1]
+SITE = Path({{ cookiecutter.install_dir | python }})
+DOMAIN = {{ cookiecutter.domain_name | idna | python }}
+#: Where certbot keeps the certificate of this name
+CERTIFICATE = Path("/etc/letsencrypt/live", DOMAIN, "fullchain.pem")
+#: Its supervisorctl needs no options.
+FIRST = "supervisord"
+
+
+def deployed(*names):
+    return CODE.joinpath("deploy", *names).read_text()
+
+
+def config_of_supervisorctl():
+    """_("What supervisorctl reads of the site's config, with the paths of this machine.")"""
+    parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"))
+    here = f"{SITE}/current/deploy"
+    parser.read_string(deployed("supervisord.conf").replace("%(here)s", here))
+    for section in parser.sections():
+        if not section.startswith(("supervisorctl", "ctlplugin:")):
+            parser.remove_section(section)
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue().rstrip("\n") + "\n"
+
+
+def is_ours(path):
+    """_("Each file of the service names the folder of the site.")"""
+    folder = rf"(\s|=|unix://){re.escape(str(SITE))}(/current/|\n)"
+    return path.is_file() and re.search(folder, path.read_text(errors="replace"))
+
+
+def installed_as():
+    """_("The name of the service that this site is already; None where it is none.")"""
+    for path in Path("/etc/nginx/sites-available").glob("*"):
+        if is_ours(path):
+            return path.name
+
+
+class Service:
+    def __init__(self, name):
+        if not re.fullmatch("[a-z][a-z0-9_-]*", name):
+            raise Failed(
+                _py("{name} is no name for a service: write small letters, digits, - and _."),
+                name=name,
+            )
+        self.name = name
+        #: The init system that runs the machine, not one that is merely installed
+        self.systemd = Path("/run/systemd/system").is_dir()
+        self.script = Path(f"/etc/init.d/{name}")
+        self.unit = Path(f"/etc/systemd/system/{name}.service")
+        self.site = Path(f"/etc/nginx/sites-available/{name}")
+        self.enabled = Path(f"/etc/nginx/sites-enabled/{name}")
+        self.cron = Path(f"/etc/cron.d/{name}")
+        self.files = [self.script, self.unit, self.site, self.cron]
+        self.links = {self.enabled: f"../sites-available/{name}"}
+        if name == FIRST:
+            self.config = Path("/etc/supervisord.conf")
+            self.files.append(self.config)
+            self.command = Path("/usr/local/bin/supervisorctl")
+            self.links[self.command] = f"{SITE}/current/venv/bin/supervisorctl"
+
+    def require_free(self):
+        """_("The name may mean no other service, and the site may have no other name.")"""
+        self.require_name_of_site()
+        packaged = Path(f"/lib/systemd/system/{self.name}.service")
+        files = (*self.files, packaged)
+        taken = [path for path in files if path.exists() and not is_ours(path)]
+        links = [path for path in self.links if os.path.lexists(path)]
+        taken += [path for path in links if not self.is_our_link(path)]
+        if taken:
+            raise Failed(
+                _py("{path} belongs to another service: give this site a name of its own, with --service NAME."),
+                path=taken[0],
+            )
+
+    def require_name_of_site(self):
+        installed = installed_as()
+        if installed not in (None, self.name):
+            raise Failed(
+                _py("{folder} is the service {installed}: --service {installed}"),
+                folder=SITE,
+                installed=installed,
+            )
+
+    def is_our_link(self, path):
+        return path.is_symlink() and os.readlink(path) == self.links[path]
+
+    def write(self, changes):
+        """_("What starts the site at each boot, and copies its database each night.")"""
+        if self.systemd:
+            if changes.file(self.unit, deployed("systemd", "supervisord.service")):
+                changes.run("systemctl", "daemon-reload")
+            wanted = Path("/etc/systemd/system/multi-user.target.wants", self.unit.name)
+            if not wanted.is_symlink():
+                changes.run("systemctl", "--quiet", "enable", self.name)
+        else:
+            script = re.sub(
+                f"^(# Provides: +|NAME=){FIRST}$",
+                rf"\g<1>{self.name}",
+                deployed("init.d", "supervisord"),
+                flags=re.MULTILINE,
+            )
+            changes.file(self.script, script, 0o755)
+            if not [*Path("/etc/rc2.d").glob(f"S??{self.name}")]:
+                changes.run("update-rc.d", self.name, "defaults")
+        changes.file(self.cron, deployed("cron.d", "backup"))
+        if self.name == FIRST:
+            changes.file(self.config, config_of_supervisorctl())
+            changes.link(self.command, self.links[self.command])
+
+    def serve(self, changes, nginx_runs):
+        """_("Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.")"""
+        text = deployed("nginx", "https.conf" if CERTIFICATE.exists() else "http.conf")
+        before = self.site.read_text() if self.enabled.exists() else None
+        written = changes.file(self.site, text)
+        linked = changes.link(self.enabled, self.links[self.enabled])
+        if nginx_runs and not (written or linked):
+            return
+        try:
+            changes.run("nginx", "-t", "-q")
+        except Failed:
+            if before is None:
+                changes.remove(self.enabled)
+                changes.remove(self.site)
+            else:
+                changes.file(self.site, before)
+            raise
+        changes.run("service", "nginx", "reload" if nginx_runs else "start")
+
+    def remove(self, changes, nginx_runs):
+        """_("Stops the site first.")"""
+        files = [path for path in self.files if path.exists() and is_ours(path)]
+        if self.unit in files:
+            changes.run("systemctl", "--quiet", "disable", "--now", self.name)
+        if self.script in files:
+            changes.run(self.script, "stop")
+        for path in filter(self.is_our_link, self.links):
+            changes.remove(path)
+        for path in files:
+            changes.remove(path)
+        if self.unit in files:
+            changes.run("systemctl", "daemon-reload")
+        if self.script in files:
+            changes.run("update-rc.d", self.name, "remove")
+        if nginx_runs:
+            changes.run("service", "nginx", "reload")
+
+    def nginx_logs(self):
+        """_("With those that have been rotated.")"""
+        return sorted(Path("/var/log/nginx").glob(f"{DOMAIN}.*.log*"))
