@@ -141,7 +141,9 @@ class Bootstrapped(Site):
         self.run("venv/bin/supervisord", "--version")
         self.check_static_files()
         # Every package is compiled, also what nothing has imported yet.
-        self.run("sh", "-c", "ls venv/lib/*/site-packages/django/contrib/gis/__pycache__/feeds.*.pyc")
+        self.run(
+            "sh", "-c", "ls venv/lib/*/site-packages/django/contrib/gis/__pycache__/feeds.*.pyc"
+        )
 
     def check_static_files(self) -> None:
         """Asserts that each has been collected as it is now."""
