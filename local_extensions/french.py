@@ -1393,6 +1393,10 @@ FRENCH: dict[str, str] = {
     ),
     "Which address shows which page.": "Quelle adresse montre quelle page.",
     "What gunicorn serves.": "Ce que sert gunicorn.",
+    "Django would load the pages at the first request: here, an error in them ends the start.": (
+        "Django chargerait les pages à la première requête : ici, leurs erreurs arrêtent le"
+        " démarrage."
+    ),
     "The pages of the site.": "Les pages du site.",
     "Shows that the site works, and what to do next.": (
         "Montre que le site marche, et quoi faire ensuite."
