@@ -189,6 +189,7 @@ FRENCH: dict[str, str] = {
     '--wheelhouse needs a folder that exists, not "%s".': (
         "--wheelhouse exige un dossier qui existe, et non « %s »."
     ),
+    "--venv needs a folder.": "--venv exige un dossier.",
     "%s is not an option; ./bootstrap.sh --help lists them.": (
         "%s n'est pas une option ; ./bootstrap.sh --help les énumère."
     ),
@@ -203,6 +204,9 @@ FRENCH: dict[str, str] = {
     'It failed: "%s". The lines above tell why (all of them: %s). Then run ./bootstrap.sh again.': (
         "Échec : « %s ». Les lignes ci-dessus disent pourquoi (toutes : %s). Ensuite, relancez"
         " ./bootstrap.sh."
+    ),
+    "KILL: so early a TERM may come that the shell has not yet dropped the trap for it.": (
+        "KILL : un TERM peut arriver avant que le shell n'ait oublié le piège qui l'attrape."
     ),
     "check_space MEGABYTES: stops where fewer are free.": (
         "check_space MÉGAOCTETS : s'arrête s'il en reste moins."
@@ -250,10 +254,10 @@ FRENCH: dict[str, str] = {
     ),
     "Making the venv (uv)": "Création du venv (uv)",
     "Installing the requirements (uv)": "Installation des dépendances (uv)",
-    "The requirements are complete: pip need not look for more (--no-deps). Python compiles what the"
-    " site imports, faster than pip compiles everything.": (
-        "La liste des dépendances est complète : pip n'a rien à y ajouter (--no-deps). Python compile"
-        " ce que le site importe, plus vite que pip ne compile tout."
+    "The requirements are complete: pip need not look for more (--no-deps). compile_packages is"
+    " faster than pip at compiling.": (
+        "La liste des dépendances est complète : pip n'a rien à y ajouter (--no-deps)."
+        " compile_packages compile plus vite que pip."
     ),
     "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
         "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un pip."
@@ -263,6 +267,19 @@ FRENCH: dict[str, str] = {
     "Making the venv (virtualenv)": "Création du venv (virtualenv)",
     "%s can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
         "%s ne peut créer de venv avec pip. Sous Debian ou Ubuntu : sudo apt install python3-venv"
+    ),
+    "Compiles the packages while the steps below go on. pip, which the site never runs, can wait"
+    " until it is used.": (
+        "Compile les paquets pendant les étapes suivantes. pip, dont le site ne se sert pas, attendra"
+        " qu'on l'appelle."
+    ),
+    "A module that only another Python understands may stay as it is.": (
+        "Un module que seul un autre Python comprend peut rester tel quel."
+    ),
+    "manage COMMAND...: what ./manage.py does, in one Django for all of them, whose start takes the"
+    " most time.": (
+        "manage COMMANDE... : ce que fait ./manage.py, dans un seul Django pour toutes, car son"
+        " démarrage est le plus long."
     ),
     "secret FILE TEXT: a file for its owner alone, whole or not at all.": (
         "secret FICHIER TEXTE : un fichier pour son seul propriétaire, entier ou pas du tout."
@@ -280,11 +297,11 @@ FRENCH: dict[str, str] = {
         "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur"
         " le chemin de Python."
     ),
-    "Preparing the database": "Préparation de la base de données",
+    "Preparing the site (%s)": "Préparation du site (%s)",
+    "Compiling the packages": "Compilation des paquets",
     "One that was interrupted may have left half a file, which Django would keep.": (
         "Interrompue, elle a pu laisser une moitié de fichier, que Django garderait."
     ),
-    "Collecting the static files": "Rassemblement des fichiers statiques",
     "Everything is in place.": "Tout est en place.",
     "start the site:": "démarrer le site :",
     "look at it": "le regarder",
@@ -768,12 +785,13 @@ FRENCH: dict[str, str] = {
         "Ce que supervisord ne fait pas de lui-même ; testé avec supervisor 4.2.5 et 4.3.0."
     ),
     "supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI"
-    " groups open while their processes restart, notes which processes are ready, and says in one"
-    " sentence that a port is taken. supervisorctl loads rolling_restart, which needs this one.": (
+    " groups open while their processes restart, notes which processes are ready, and says in a"
+    " sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this"
+    " one.": (
         "supervisord charge ce module, qui démarre les programmes aussitôt, garde ouvertes les"
         " sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels processus"
-        " sont prêts, et dit en une phrase qu'un port est pris. supervisorctl charge"
-        " rolling_restart, qui a besoin de celui-ci."
+        " sont prêts, et dit en une phrase pourquoi supervisord ne peut pas démarrer. supervisorctl"
+        " charge rolling_restart, qui a besoin de celui-ci."
     ),
     "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
         "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
@@ -794,14 +812,17 @@ FRENCH: dict[str, str] = {
     "supervisord would wait up to a second before it starts them.": (
         "supervisord attendrait jusqu'à une seconde avant de les démarrer."
     ),
-    "Says in one sentence that a port is taken; supervisord would show its own code.": (
-        "Dit en une phrase qu'un port est pris ; supervisord montrerait son propre code."
+    "Says in a sentence why supervisord cannot start, where it would show its own code.": (
+        "Dit en une phrase pourquoi supervisord ne peut pas démarrer, au lieu de montrer son code."
     ),
     "Python calls it with the error that ends supervisord.": (
         "Python l'appelle avec l'erreur qui met fin à supervisord."
     ),
     "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
         "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    ),
+    "Make it writable for the user who starts supervisord.": (
+        "Rendez-le accessible en écriture à l'utilisateur qui lance supervisord."
     ),
     "Keeps the listening sockets open while every process of their group restarts.": (
         "Garde les sockets d'écoute ouvertes pendant que tous les processus d'un groupe redémarrent."
@@ -892,6 +913,67 @@ FRENCH: dict[str, str] = {
     ),
     "At once, also where the output is a file or a pipe.": (
         "Aussitôt, même quand la sortie est un fichier ou un tube."
+    ),
+    # deploy/supervisor_plugin/same_origin.py
+    "Without it, any page of any site that you visit could press the buttons of the web interface"
+    " for you: deploy/supervisor_plugin/same_origin.py.": (
+        "Sans cela, n'importe quelle page de n'importe quel site que vous visitez pourrait presser"
+        " à votre place les boutons de l'interface web : deploy/supervisor_plugin/same_origin.py."
+    ),
+    "Keeps the pages of other sites away from supervisord's web interface.": (
+        "Tient les pages d'autres sites à l'écart de l'interface web de supervisord."
+    ),
+    "A browser sends the login that it remembers along with every request, also with one that a"
+    " page of another site makes: a link to index.html?action=stopall would stop everything."
+    " Tested with supervisor 4.2.5 and 4.3.0.": (
+        "Un navigateur joint à chaque requête l'identification qu'il a retenue, même si c'est la"
+        " page d'un autre site qui la fait : un lien vers index.html?action=stopall arrêterait"
+        " tout. Essayé avec supervisor 4.2.5 et 4.3.0."
+    ),
+    "Refused: this request does not come from the pages of the web interface.": (
+        "Refusé : cette requête ne vient pas des pages de l'interface web."
+    ),
+    "Open the interface yourself: type its IP address and port into the browser.": (
+        "Ouvrez l'interface vous-même : tapez son adresse IP et son port dans le navigateur."
+    ),
+    "Stands before the handlers of an HTTP server and answers what none of them may see.": (
+        "Précède les gestionnaires d'un serveur HTTP et répond à ce qu'aucun ne doit voir."
+    ),
+    "Whether this handler shall answer. The server asks it about every request.": (
+        "Dit si c'est à lui de répondre ; le serveur le lui demande pour chaque requête."
+    ),
+    "Nor may another site show the interface in a frame, and lure the visitor's clicks there.": (
+        "Un autre site ne doit pas non plus montrer l'interface dans un cadre, pour y attirer les"
+        " clics du visiteur."
+    ),
+    "Another site's name can lead here too: its owner decides (DNS rebinding).": (
+        "Le nom d'un autre site peut aussi mener ici : son propriétaire en décide (DNS rebinding)."
+    ),
+    "What follows is the rest of this request, never another one.": (
+        "Ce qui suit est le reste de cette requête, jamais une autre."
+    ),
+    "Where the browser says that a request comes from: itself, other or unknown.": (
+        "D'où le navigateur dit que vient la requête : itself, other ou unknown."
+    ),
+    "Sent to this machine's own addresses and over https. none: typed, or a bookmark.": (
+        "Envoyé aux adresses locales de la machine et en https. none : adresse tapée, ou signet."
+    ),
+    "Sent with every POST (Origin), and with most other requests (Referer).": (
+        "Envoyés avec chaque POST (Origin) et la plupart des autres requêtes (Referer)."
+    ),
+    "Whether a page of the interface would do something, as its buttons do.": (
+        "Dit si une page de l'interface agirait, comme le font ses boutons."
+    ),
+    "supervisord calls it once for each of its HTTP servers; once is enough.": (
+        "supervisord l'appelle une fois par serveur HTTP ; une fois suffit."
+    ),
+    "Called before the HTTP servers are known; they read no request before the event.": (
+        "Appelée avant que les serveurs HTTP soient connus ; ils ne lisent aucune requête avant"
+        " l'événement."
+    ),
+    "No browser reaches a UNIX socket.": "Aucun navigateur n'atteint une socket UNIX.",
+    "Its methods would become commands; it has none.": (
+        "Ses méthodes seraient des commandes ; il n'en a pas."
     ),
     # deploy/gunicorn.conf.py
     "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
@@ -1123,6 +1205,10 @@ FRENCH: dict[str, str] = {
     "Moves those of the rehearsal: the site, which serves, never sees half of one.": (
         "Déplace ceux de la répétition : le site, qui sert, n'en voit jamais une moitié."
     ),
+    "A name under which the site answers.": "Un nom auquel le site répond.",
+    "The site that visitors see must be this release.": (
+        "Le site que voient les visiteurs doit être cette version."
+    ),
     "Where gunicorn listens, by the settings of this release.": (
         "Où gunicorn écoute, d'après les réglages de cette version."
     ),
@@ -1334,17 +1420,17 @@ FRENCH: dict[str, str] = {
     ),
     # Pages
     "It works": "Ça marche",
-    "This page comes from Django, through gunicorn, which supervisord started as": (
-        "Cette page vient de Django, par gunicorn, que supervisord a lancé sous le nom de"
-    ),
-    "This page comes from Django, but not through supervisord: start it with": (
-        "Cette page vient de Django, mais sans supervisord : lancez-le avec"
-    ),
+    "makes the pages": "fait les pages",
+    "Release:": "Version :",
+    "serves them": "les sert",
+    "Master:": "Maître :",
+    "Not this one: it comes from another server.": "Pas celle-ci : un autre serveur l'a envoyée.",
+    "keeps gunicorn running": "garde gunicorn en marche",
+    "Look at it:": "Le regarder :",
+    "Start it:": "Le lancer :",
     "What to do next": "Et maintenant",
-    "Look at the programs:": "Regardez les programmes :",
     "Create your account:": "Créez votre compte :",
-    "Log in to": "Connectez-vous à",
-    "the administration": "l'administration",
+    "Log in to the administration": "Connectez-vous à l'administration",
     "Write your own home page:": "Écrivez votre page d'accueil :",
     "Read the lesson:": "Lisez la leçon :",
     "Bad request": "Requête incorrecte",

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser, sync_playwright
 from pytest_cookies.plugin import Cookies, Result
 
 # The booted servers' tests stand in modules that pytest does not take for tests.
@@ -310,6 +311,16 @@ def make_site(bake: Callable[..., Project]) -> Iterator[Callable[..., Site]]:
     yield make
     for site in sites:
         site.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless. Whatever name it is given is this machine's."""
+    options = ["--disable-quic", "--disable-sync", "--host-resolver-rules=MAP * 127.0.0.1"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=require("chromium"), args=options)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="module")

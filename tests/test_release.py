@@ -12,20 +12,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT, Project, Run, Site, eventually, free_port
+from conftest import ENVIRONMENT, Project, Run, Site, _read, eventually, free_port
 from load import visitors
 from test_bootstrap import SYSTEM, USER, as_root, namespace, tiny_wheel
 
 __all__ = ["as_root"]  # a fixture
 
-AS_USER = ("setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups")
+AS_USER = (
+    ("setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups") if os.geteuid() == 0 else ()
+)
 STEPS = [
     "Copying the code",
     "Making the venv, or taking the one that fits",
@@ -39,7 +41,7 @@ STEPS = [
     "Restarting gunicorn, one master after the other",
     "Asking the site which release serves",
 ]
-TURN = STEPS[-2]
+REHEARSAL, TURN = STEPS[6], STEPS[9]
 BUSY = "Another release is under way in "
 # The machine that tests is shared, and its clock ticks for others too.
 LONGEST_PAUSE = 2.0
@@ -61,13 +63,16 @@ class Server(Site):
     first: Run | None = None
     numbers: Iterator[int] = field(default_factory=count)
 
-    def run(self, *command: str, **options: Any) -> Run:
-        """As the site's user, with a home where uv keeps what it has downloaded."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """A home, where uv keeps what it has downloaded."""
         home = str(self.code.parent / "home")
-        environment = {**ENVIRONMENT, "HOME": home, "PATH": f"{self.uv}:{SYSTEM}"}
-        options.setdefault("env", environment)
-        before = AS_USER if os.geteuid() == 0 else ()
-        return super().run(*before, *command, **options)
+        return {**ENVIRONMENT, "HOME": home, "PATH": f"{self.uv}:{SYSTEM}"}
+
+    def run(self, *command: str, **options: Any) -> Run:
+        """As the site's user."""
+        options.setdefault("env", self.environment)
+        return super().run(*AS_USER, *command, **options)
 
     def new_code(self, *changes: Change) -> Path:
         """A copy of the code, changed."""
@@ -84,14 +89,10 @@ class Server(Site):
     @contextmanager
     def releasing(self) -> Iterator[subprocess.Popen[str]]:
         """A release at work; what it says comes through a pipe."""
-        before = AS_USER if os.geteuid() == 0 else ()
+        script = str(self.new_code() / "deploy" / "release.sh")
         process = subprocess.Popen(
-            [*before, str(self.new_code() / "deploy" / "release.sh"), "--into", str(self.path)],
-            env={
-                **ENVIRONMENT,
-                "PATH": f"{self.uv}:{SYSTEM}",
-                "HOME": str(self.code.parent / "home"),
-            },
+            [*AS_USER, script, "--into", str(self.path)],
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -135,6 +136,12 @@ class Server(Site):
         """What answers, over some new connections."""
         return {self.get("/healthz").text for _ in range(20)}
 
+    def rehearsing(self) -> bool:
+        """Whether the gunicorn of a rehearsal runs."""
+        address = f"unix:{self.path}/var/rehearsal/".encode()
+        lines = (_read(folder / "cmdline") for folder in Path("/proc").glob("[0-9]*"))
+        return any(address in line for line in lines)
+
     def require_whole(self) -> None:
         """Asserts that the current release alone serves, and that nothing unfinished is left."""
         assert self.serving == {f"ok {self.current}\n"}
@@ -145,13 +152,7 @@ class Server(Site):
         assert {path for path in (self.path / "venvs").iterdir() if path.name != "deploy"} == venvs
         manifests = {path.name for path in (self.path / "var/static/manifests").iterdir()}
         assert manifests == self.releases
-        assert not [pid for pid in self.processes() if "rehearsal" in command_line(pid)]
-
-
-def command_line(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
-    return ""
+        assert not self.rehearsing()
 
 
 @pytest.fixture(scope="module")
@@ -215,18 +216,17 @@ def append(file: str, text: str) -> Change:
     return change
 
 
-def migration(code: Path, operation: str = "") -> None:
-    """A new table, or another operation."""
-    folder = code / "pages" / "migrations"
-    folder.mkdir()
-    (folder / "__init__.py").touch()
-    operation = (
-        operation or 'migrations.CreateModel("Order", [("id", models.AutoField(primary_key=True))])'
-    )
-    (folder / "0001_initial.py").write_text(
-        "from django.db import migrations, models\n\n\n"
-        f"class Migration(migrations.Migration):\n    operations = [{operation}]\n"
-    )
+def migration(name: str, operation: str) -> Change:
+    def change(code: Path) -> None:
+        folder = code / "pages" / "migrations"
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / f"{name}.py").write_text(
+            "from django.db import migrations\n\n\n"
+            f"class Migration(migrations.Migration):\n    operations = [{operation}]\n"
+        )
+
+    return change
 
 
 def title(text: str) -> Change:
@@ -266,9 +266,10 @@ def test_new_code_and_back(server: Server) -> None:
     """No request fails, and pages that are open in a browser keep their static files."""
     old, old_style = server.current, stylesheet(server)
     config = replace("deploy/supervisord.conf", "stopwaitsecs = 40", "stopwaitsecs = 41")
+    table = migration("0001_table", 'migrations.RunSQL("CREATE TABLE basket (id integer)")')
     css = append("pages/static/pages/site.css", "/* new */\n")
     with visitors(server.port) as visits:
-        done = server.release(title("New"), migration, css, config)
+        done = server.release(title("New"), table, css, config)
     assert (visits.failures, steps(done), done.stderr) == ({}, STEPS, "")
     assert visits.pause < LONGEST_PAUSE
     assert (server.current > old, server.previous) == (True, old)
@@ -336,8 +337,7 @@ def another_name_under_supervisord(code: Path) -> None:
     )(code)
 
 
-def migration_that_fails(code: Path) -> None:
-    migration(code, 'migrations.RunSQL("no such statement")')
+migration_that_fails = migration("0001_fails", 'migrations.RunSQL("no such statement")')
 
 
 @pytest.mark.parametrize(
@@ -410,6 +410,8 @@ def test_killed_at_each_step(server: Server) -> None:
             while not said or said.startswith(BUSY):  # its last command still works
                 with server.releasing() as run:
                     said = said_until(run, step)
+                    if step == REHEARSAL and said.endswith(step):
+                        eventually(server.rehearsing)
                     if step == TURN:
                         time.sleep(1)  # one master has the new code
                     run.kill()
@@ -417,9 +419,7 @@ def test_killed_at_each_step(server: Server) -> None:
             assert ("Going back to " in said) == (step == STEPS[-1]), said
             left = server.releases - releases
             assert len(left) <= 1, "one unfinished release, and none of those before"
-            eventually(
-                lambda: not [p for p in server.processes() if "rehearsal" in command_line(p)]
-            )
+            eventually(lambda: not server.rehearsing())
         eventually(lambda: server.release(check=False).returncode == 0, 60)
     assert not visits.failures
     assert (server.previous, server.current > old) == (old, True)

@@ -54,7 +54,7 @@ def site(made: Site) -> Site:
 def test_the_home_page_shows_that_the_setup_works(site: Site) -> None:
     response = site.get("/")
     assert response.status == 200
-    assert "<h1>L&#x27;Été &quot;sûr&quot;</h1>" in response.text
+    assert '<h1 dir="auto">L&#x27;Été &quot;sûr&quot;</h1>' in response.text
     assert re.search(r"<code>gu-ete:master-[12]</code>", response.text)
 
 

@@ -38,6 +38,7 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --venv)
+        [ "${2-}" ] || die _sh("--venv needs a folder.")
         only_venv=$2
         shift
         ;;
@@ -57,6 +58,7 @@ cd -P "$(dirname "$0")"
 log=var/log/bootstrap.log
 venv=${only_venv:-$PWD/venv}
 stamp=$venv/bootstrap.stamp
+compiled=venv/compiled.stamp
 #: One per release; RELEASE in the settings is the name of this folder.
 manifest=var/static/manifests/${PWD##*/}/staticfiles.json
 unfinished=var/static.unfinished
@@ -72,7 +74,8 @@ step() {
     dots=$!
     status=0
     "$@" >"$log" 2>&1 || status=$?
-    kill "$dots"
+    #: KILL: so early a TERM may come that the shell has not yet dropped the trap for it.
+    kill -KILL "$dots"
     wait "$dots" 2>/dev/null || true
     echo
     [ $status = 0 ] && return
@@ -112,19 +115,19 @@ take_lock() {
 
 check_ports() {
     pid=$(cat var/supervisord.pid 2>/dev/null) && kill -0 "$pid" 2>/dev/null && return
-    for address in $bind $web_interface; do
-        reason=$("$python" -c '
+    # shellcheck disable=SC2086
+    taken=$("$python" -c '
 import socket, sys
-host, _, port = sys.argv[1].rpartition(":")
-probe = socket.socket()
-probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-try:
-    probe.bind((host.strip("*"), int(port)))
-except OSError as error:
-    sys.exit(error.strerror)
-' "$address" 2>&1) ||
-            die _sh("%s cannot be used (%s): stop the program that listens there, or change the address in deploy/supervisord.conf.") "$address" "$reason"
-    done
+for address in sys.argv[1:]:
+    host, _, port = address.rpartition(":")
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((host.strip("*"), int(port)))
+    except OSError as error:
+        sys.exit(f"{address} {error.strerror}")
+' $bind $web_interface 2>&1) ||
+        die _sh("%s cannot be used (%s): stop the program that listens there, or change the address in deploy/supervisord.conf.") "${taken%% *}" "${taken#* }"
 }
 
 #: What the venv was made from: where it stands, its Python, the requirements.
@@ -140,10 +143,10 @@ make_venv() {
         #: uv keeps what it downloads in the home folder; www-data, say, may not write there.
         [ -w "${HOME-}" ] || export UV_NO_CACHE=1
         [ -d "$venv" ] || step _sh("Making the venv (uv)") uv venv --no-project --python "$python" "$venv"
-        step _sh("Installing the requirements (uv)") uv pip install --no-deps --python "$venv/bin/python" --compile-bytecode "$@"
+        step _sh("Installing the requirements (uv)") uv pip install --no-deps --python "$venv/bin/python" "$@"
         return
     fi
-    #: The requirements are complete: pip need not look for more (--no-deps). Python compiles what the site imports, faster than pip compiles everything.
+    #: The requirements are complete: pip need not look for more (--no-deps). compile_packages is faster than pip at compiling.
     set -- install --no-deps --no-compile --no-input --disable-pip-version-check "$@"
     #: pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.
     if "$python" -c 'import pip, sys; sys.exit(tuple(map(int, pip.__version__.split(".")[:2])) < (22, 3))' 2>/dev/null; then
@@ -173,13 +176,38 @@ finish_venv() {
         done && venv_made_from >"$stamp.new" && mv "$stamp.new" "$stamp"
 }
 
+#: Compiles the packages while the steps below go on. pip, which the site never runs, can wait until it is used.
+compile_packages() {
+    venv/bin/python -m compileall -qq -x site-packages/pip/ venv/lib/ >/dev/null 2>&1 &
+    compiling=$!
+}
+
+#: A module that only another Python understands may stay as it is.
+wait_until_compiled() {
+    wait "$compiling" || true
+    compiling=
+}
+
 #: secret FILE TEXT: a file for its owner alone, whole or not at all.
 secret() {
     (umask 077 && printf '%s\n' "$2" >var/secret && mv var/secret "$1") 2>/dev/null || cannot_write "$1"
 }
 
 random() {
-    venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(48))'
+    LC_ALL=C tr -dc A-Za-z0-9 </dev/urandom | head -c 64
+}
+
+#: manage COMMAND...: what ./manage.py does, in one Django for all of them, whose start takes the most time.
+manage() {
+    venv/bin/python -c '
+import os, sys
+import django
+from django.core.management import call_command
+os.environ["DJANGO_SETTINGS_MODULE"] = "{{ cookiecutter.project_slug }}.settings"
+django.setup()
+for command in sys.argv[1:]:
+    call_command(command, interactive=False, skip_checks=False)
+' "$@"
 }
 
 #: The static files of every app; the settings tell which apps there are.
@@ -188,6 +216,8 @@ static_files_changed() {
         \( -path '*/static*' -o -name settings.py -o -name bootstrap.stamp \) -print
 }
 
+compiling=
+trap '[ -z "$compiling" ] || kill "$compiling" 2>/dev/null' EXIT
 trap 'exit 130' INT TERM HUP
 find_python
 take_lock
@@ -198,11 +228,12 @@ if [ "$(venv_made_from)" != "$(cat "$stamp" 2>/dev/null)" ]; then
         rm -rf "$venv" 2>/dev/null || cannot_write venv
         check_space 150
     fi
-    rm -f "$stamp"
+    rm -f "$stamp" $compiled
     make_venv
     finish_venv 2>/dev/null || cannot_write venv
 fi
 [ ! "$only_venv" ] || exit 0
+[ -e $compiled ] || compile_packages
 if [ ! -f .env ]; then
     key=$(random)
     secret .env "$(sed "s|^SECRET_KEY=|&$key|" .env.example)"
@@ -214,15 +245,23 @@ if [ ! -f deploy/web_interface.conf ]; then
 password = $password"
 fi
 {%- endif %}
+set --
 if [ ! -f var/db.sqlite3 ] || ! venv/bin/python manage.py migrate --check >"$log" 2>&1; then
-    step _sh("Preparing the database") venv/bin/python manage.py migrate --no-input
+    set -- migrate
 fi
 if [ -e $unfinished ] || [ ! -f "$manifest" ] || [ "$(static_files_changed)" ]; then
     #: One that was interrupted may have left half a file, which Django would keep.
     [ ! -e $unfinished ] || find var -path 'var/static/*' -type f -newer $unfinished -exec rm -f {} +
     touch $unfinished 2>/dev/null || cannot_write $unfinished
-    step _sh("Collecting the static files") venv/bin/python manage.py collectstatic --no-input
-    rm $unfinished
+    set -- "$@" collectstatic
+fi
+if [ $# -gt 0 ]; then
+    step "$(printf _sh("Preparing the site (%s)") "$*")" manage "$@"
+    rm -f $unfinished
+fi
+if [ "$compiling" ]; then
+    step _sh("Compiling the packages") wait_until_compiled
+    touch $compiled 2>/dev/null || cannot_write $compiled
 fi
 
 cat <<NEXT

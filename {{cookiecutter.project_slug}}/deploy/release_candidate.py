@@ -132,7 +132,7 @@ class Release:
     def ask_for_pages(self):
         """_("A gunicorn on a socket that nobody else knows must show the home page.")"""
         address = str(self.folder.rehearsal / "gunicorn.sock")
-        host = self.manage("shell", "--no-imports", "-c", FIRST_HOST)
+        host = self.host()
         gunicorn = ("venv/bin/gunicorn", *GUNICORN, "--bind", f"unix:{address}")
         me = os.getpid()
         options = {"cwd": self.path, "preexec_fn": lambda: end_with(me)}
@@ -161,11 +161,10 @@ class Release:
         """_("Moves those of the rehearsal: the site, which serves, never sees half of one.")"""
         source = self.folder.rehearsal / "static"
         with self.user.rights():
-            for file in source.rglob("*"):
+            for file in [path for path in source.rglob("*") if path.is_file()]:
                 target = self.folder.static / file.relative_to(source)
-                if file.is_dir():
-                    target.mkdir(parents=True, exist_ok=True)
-                elif not (target.exists() and filecmp.cmp(file, target, shallow=False)):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not (target.exists() and filecmp.cmp(file, target, shallow=False)):
                     file.replace(target)
 
     def address(self):
@@ -178,6 +177,12 @@ class Release:
         host, _, port = address.rpartition(":")
         return host, int(port)
 
+    def host(self):
+        """_("A name under which the site answers.")"""
+        return self.manage("shell", "--no-imports", "-c", FIRST_HOST)
+
     def verify(self, address):
+        """_("The site that visitors see must be this release.")"""
+        host = self.host()
         for _ in range(CONNECTIONS):
-            self.require_name(ask(address, "/healthz", "localhost"))
+            self.require_name(ask(address, "/healthz", host))

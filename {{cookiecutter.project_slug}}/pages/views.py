@@ -20,6 +20,7 @@ def home(request):
     context = {
         "site_name": settings.SITE_NAME,
         "site_description": settings.SITE_DESCRIPTION,
+        "release": settings.RELEASE,
         #: supervisord gives these to each program that it starts.
         "group": os.environ.get("SUPERVISOR_GROUP_NAME"),
         "process": os.environ.get("SUPERVISOR_PROCESS_NAME"),
