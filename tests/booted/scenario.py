@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -324,13 +325,15 @@ def test_after_a_kill_of_supervisord_it_serves_within_5_seconds(server: Server) 
     machine = server.machine
     old = set(server.processes)
     pid = (machine.root / "srv/chess/var/supervisord.pid").read_text().strip()
-    begin = time.monotonic()
     machine.run("kill", "-9", pid)
     if machine.init == "sysvinit":
         server.service("status", code=1)
-        server.service("start")
-    eventually(server.answers, 10)
-    took = time.monotonic() - begin
+    begin = time.monotonic()
+    with ThreadPoolExecutor() as threads:
+        if machine.init == "sysvinit":  # systemd starts it again by itself
+            threads.submit(server.service, "start")
+        eventually(server.answers, 10)
+        took = time.monotonic() - begin
     assert not old & set(server.processes)
     assert took < 5
     server.service("status")
