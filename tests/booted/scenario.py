@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,11 +250,13 @@ def test_systemd_has_nothing_to_say_about_the_unit(server: Server) -> None:
 
 def test_a_bare_supervisorctl_works_for_root(server: Server) -> None:
     machine = server.machine
-    lines = machine.run("supervisorctl", "status").stdout.splitlines()
-    assert [line.split()[:2] for line in lines] == [
-        ["gu-chess:master-1", "RUNNING"],
-        ["gu-chess:master-2", "RUNNING"],
-    ]
+    running = [["gu-chess:master-1", "RUNNING"], ["gu-chess:master-2", "RUNNING"]]
+
+    def both_run() -> bool:
+        lines = machine.run("supervisorctl", "status").stdout.splitlines()
+        return [line.split()[:2] for line in lines] == running
+
+    eventually(both_run)
     machine.run("supervisorctl", "rolling_restart", "gu-chess")
 
 
@@ -322,14 +325,16 @@ def test_after_a_kill_of_supervisord_it_serves_within_5_seconds(server: Server) 
     machine = server.machine
     old = set(server.processes)
     pid = (machine.root / "srv/chess/var/supervisord.pid").read_text().strip()
-    begin = time.monotonic()
     machine.run("kill", "-9", pid)
     if machine.init == "sysvinit":
         server.service("status", code=1)
-        server.service("start")
-    eventually(lambda: server.answers() and not old & set(server.processes), 10)
-    took = time.monotonic() - begin
-    print(f"{took:.1f} s")
+    begin = time.monotonic()
+    with ThreadPoolExecutor() as threads:
+        if machine.init == "sysvinit":  # systemd starts it again by itself
+            threads.submit(server.service, "start")
+        eventually(server.answers, 10)
+        took = time.monotonic() - begin
+    assert not old & set(server.processes)
     assert took < 5
     server.service("status")
 
