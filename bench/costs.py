@@ -12,7 +12,7 @@ from pathlib import Path
 
 import processes
 from load import CLIENTS, visitors
-from sites import SUPERVISORD_CONF, Shell, await_answer, free_port
+from sites import SUPERVISORD_CONF, Shell, await_answer
 from ways import Running, program
 
 WRITERS = 8
@@ -73,9 +73,8 @@ class Machine:
         )
 
 
-def article_machine(shell: Shell, projects: Sequence[Path]) -> Machine:
+def article_machine(shell: Shell, projects: Sequence[Path], ports: Sequence[int]) -> Machine:
     """The recipe's sites: one supervisord, a program for each."""
-    ports = [free_port() for _ in projects]
     config = shell.folder / "supervisord.conf"
     programs = [
         program(f"site-{number}", project, port)
@@ -129,17 +128,26 @@ def warm_up(port: int) -> None:
 class Writing:
     """What became of the transactions of several writers."""
 
-    commits_per_second: float
+    commits: int
     locked: int
+    seconds: float
+
+    @property
+    def commits_per_second(self) -> float:
+        return self.commits / self.seconds
+
+    @property
+    def locked_share(self) -> float:
+        return self.locked / (self.commits + self.locked)
 
 
 def write(shell: Shell, project: Path, seconds: float, *options: str) -> Writing:
     """Lets writers.py write into a new database, with the settings of the project."""
     package = next(project.glob("*/wsgi.py")).parent.name
-    with shell.in_new_folder() as shell:
-        shell = shell.having(DJANGO_SETTINGS_MODULE=f"{package}.settings", PYTHONPATH=str(project))
-        python, script = project / "venv" / "bin" / "python", Path(__file__).with_name("writers.py")
-        database = shell.folder / "db.sqlite3"
-        shell.run(python, script, database, str(WRITERS), str(seconds), *options)
-        found = json.loads(shell.output.read_text())
-    return Writing(found["commits"] / seconds, found["locked"])
+    shell = shell.having(DJANGO_SETTINGS_MODULE=f"{package}.settings", PYTHONPATH=str(project))
+    python, script = project / "venv" / "bin" / "python", Path(__file__).with_name("writers.py")
+    with shell.in_new_folder() as own:
+        database = own.folder / "db.sqlite3"
+        own.run(python, script, database, str(WRITERS), str(seconds), *options)
+        found = json.loads(own.output.read_text())
+    return Writing(found["commits"], found["locked"], seconds)
