@@ -29,7 +29,8 @@ class Visits:
     # When each 200 had arrived, and how long the request had taken.
     arrivals: list[float] = field(default_factory=list)
     durations: list[float] = field(default_factory=list)
-    # When the clients stopped.
+    # When the clients began and stopped.
+    begin: float = field(default_factory=time.monotonic)
     end: float = 0
 
     @property
@@ -44,7 +45,7 @@ class Visits:
     @property
     def pause(self) -> float:
         """The longest time, in seconds, in which nobody got a 200."""
-        times = [*sorted(self.arrivals), self.end]
+        times = [self.begin, *sorted(self.arrivals), self.end]
         return max(after - before for before, after in itertools.pairwise(times))
 
     def __str__(self) -> str:
@@ -56,9 +57,16 @@ class Visits:
 
 @contextmanager
 def visitors(
-    port: int, path: str = "/healthz", timeout: float = 60, clients: int = CLIENTS
+    port: int,
+    path: str = "/healthz",
+    timeout: float = 60,
+    rest: float = 0,
+    clients: int = CLIENTS,
 ) -> Iterator[Visits]:
-    """Lets the clients run during the `with` block, and a second before and after it."""
+    """Lets the clients run during the `with` block, and a second before and after it.
+
+    Each rests so many seconds between two requests; without, they take all that the machine has.
+    """
     visits = Visits()
     lock = threading.Lock()
     stop = threading.Event()
@@ -84,8 +92,7 @@ def visitors(
             if not keep or result != "200":
                 connection.close()
                 connection = connect()
-            if result != "200":
-                time.sleep(AFTER_FAILURE)
+            time.sleep(rest if result == "200" else max(rest, AFTER_FAILURE))
         connection.close()
 
     threads = [threading.Thread(target=visit, args=(n % 2 == 0,)) for n in range(clients)]

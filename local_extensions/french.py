@@ -171,8 +171,8 @@ FRENCH: dict[str, str] = {
     "The catalogue's sentences are formats; what fills them in comes as arguments.": (
         "Les phrases sont des formats ; ce qui les complète arrive en arguments."
     ),
-    "Usage: ./bootstrap.sh [--offline] [--wheelhouse DIR]": (
-        "Usage : ./bootstrap.sh [--offline] [--wheelhouse DOSSIER]"
+    "Usage: ./bootstrap.sh [--offline] [--wheelhouse DIR] [--venv DIR]": (
+        "Usage : ./bootstrap.sh [--offline] [--wheelhouse DOSSIER] [--venv DOSSIER]"
     ),
     "  --wheelhouse DIR  also take packages from this folder": (
         "  --wheelhouse DOSSIER  prendre aussi des paquets dans ce dossier"
@@ -180,12 +180,16 @@ FRENCH: dict[str, str] = {
     "  --offline         use no network; needs --wheelhouse DIR": (
         "  --offline             se passer du réseau ; exige --wheelhouse DOSSIER"
     ),
+    "  --venv DIR        make only the venv, and there (deploy/release.sh does)": (
+        "  --venv DOSSIER        ne faire que le venv, et là (c'est ce que fait deploy/release.sh)"
+    ),
     "To fill the folder: venv/bin/pip download -r requirements.txt -d DIR": (
         "Pour remplir le dossier : venv/bin/pip download -r requirements.txt -d DOSSIER"
     ),
     '--wheelhouse needs a folder that exists, not "%s".': (
         "--wheelhouse exige un dossier qui existe, et non « %s »."
     ),
+    "--venv needs a folder.": "--venv exige un dossier.",
     "%s is not an option; ./bootstrap.sh --help lists them.": (
         "%s n'est pas une option ; ./bootstrap.sh --help les énumère."
     ),
@@ -234,6 +238,9 @@ FRENCH: dict[str, str] = {
     " deploy/supervisord.conf.": (
         "%s est inutilisable (%s) : arrêtez le programme qui y écoute, ou changez l'adresse dans"
         " deploy/supervisord.conf."
+    ),
+    "One per release; RELEASE in the settings is the name of this folder.": (
+        "Un par version ; RELEASE, dans les réglages, est le nom de ce dossier."
     ),
     "What the venv was made from: where it stands, its Python, the requirements.": (
         "Ce dont le venv est fait : son emplacement, son Python, les dépendances."
@@ -668,6 +675,271 @@ FRENCH: dict[str, str] = {
         "Un worker qui s'arrête peut avoir des requêtes à finir : entre-temps, un nouveau"
         " supervisord a besoin du port."
     ),
+    # deploy/release.sh
+    "Puts the code of this folder into service on a server, without losing a request."
+    " deploy/release.sh --help says more.": (
+        "Met le code de ce dossier en service sur un serveur, sans perdre une requête."
+        " deploy/release.sh --help en dit plus."
+    ),
+    "-B: running this leaves nothing behind in the folder of the code.": (
+        "-B : ne rien laisser derrière soi dans le dossier du code."
+    ),
+    # deploy/release.py
+    "Puts the code of this folder into service on a server: the steps, in their order.": (
+        "Met le code de ce dossier en service sur un serveur : les étapes, dans leur ordre."
+    ),
+    "Usage: deploy/release.sh [--rollback] [--into DIR] [--offline] [--wheelhouse DIR]": (
+        "Usage : deploy/release.sh [--rollback] [--into DOSSIER] [--offline] [--wheelhouse DOSSIER]"
+    ),
+    "  --rollback        put the previous release into service again": (
+        "  --rollback            remettre en service la version précédente"
+    ),
+    "  --into DIR        the folder of the site, by default": (
+        "  --into DOSSIER        le dossier du site, par défaut"
+    ),
+    "Free megabytes that a release needs: for a venv, and twice the static files.": (
+        "Mégaoctets libres qu'exige une version : pour un venv, et deux fois les fichiers"
+        " statiques."
+    ),
+    "Until the second migration, the site and its data stay untouched.": (
+        "Jusqu'à la seconde migration, ni le site ni ses données ne sont touchés."
+    ),
+    "Copying the code": "Copie du code",
+    "Making the venv, or taking the one that fits": (
+        "Création du venv, ou reprise de celui qui convient"
+    ),
+    "Rehearsal: copying the database": "Répétition : copie de la base de données",
+    "Rehearsal: checking the settings": "Répétition : vérification des réglages",
+    "Rehearsal: migrating the copy of the database": (
+        "Répétition : migration de la copie de la base"
+    ),
+    "Rehearsal: collecting the static files": "Répétition : rassemblement des fichiers statiques",
+    "Rehearsal: asking for the home page": "Répétition : demande de la page d'accueil",
+    "Migrating the database": "Migration de la base de données",
+    "Publishing the static files": "Publication des fichiers statiques",
+    "The previous release is whole and was in service: it needs no rehearsal.": (
+        "La version précédente est entière et a déjà servi : elle se passe de répétition."
+    ),
+    "There is no previous release in {folder}: nothing to go back to.": (
+        "Pas de version précédente dans {folder} : il n'y a rien à quoi revenir."
+    ),
+    "A failure from here on makes clean_up() go back.": (
+        "Après un échec, à partir d'ici, clean_up() revient en arrière."
+    ),
+    "supervisord opened this address when it started; new settings wait for its restart.": (
+        "L'adresse que supervisord a ouverte à son démarrage ; une nouvelle attend qu'il redémarre."
+    ),
+    "Restarting gunicorn, one master after the other": (
+        "Redémarrage de gunicorn, un maître après l'autre"
+    ),
+    "Asking the site which release serves": "Demande au site : quelle version répond",
+    "supervisord does not run. To start it, as {user}: {command}": (
+        "supervisord ne tourne pas. Pour le lancer, en tant que {user} : {command}"
+    ),
+    "{config} has changed, and supervisord reads it only when told. For its programs: {command}"
+    " update. For all else, stop supervisord and start it again.": (
+        "{config} a changé, et supervisord ne le relit que si on le lui dit. Pour ses programmes :"
+        " {command} update. Pour tout le reste, arrêtez supervisord et relancez-le."
+    ),
+    "The disk of {folder} has {free} MB free and a release needs {needed}: free some.": (
+        "Le disque de {folder} a {free} Mo libres et il en faut {needed} à une version : libérez"
+        " de la place."
+    ),
+    "The options: whether to roll back, the folder, and what bootstrap.sh gets.": (
+        "Les options : faut-il revenir en arrière, le dossier, et ce que reçoit bootstrap.sh."
+    ),
+    "{word} needs a folder.": "{word} exige un dossier.",
+    "{word} is not an option; deploy/release.sh --help lists them.": (
+        "{word} n'est pas une option ; deploy/release.sh --help les énumère."
+    ),
+    "It was interrupted.": "Interruption.",
+    "{folder} holds the code itself: keep the code elsewhere, or name another folder (--into).": (
+        "{folder} contient le code lui-même : gardez le code ailleurs, ou nommez un autre dossier"
+        " (--into)."
+    ),
+    "{release} serves as before.": "{release} sert comme avant.",
+    "Nothing is in service yet.": "Rien n'est encore en service.",
+    "It failed:": "Échec :",
+    "The site goes first; and it must be able to read what is made here.": (
+        "Le site passe d'abord ; et il doit pouvoir lire ce qui est fait ici."
+    ),
+    "{release} is in place ({seconds} s).": "{release} est en place ({seconds} s).",
+    # deploy/release_candidate.py
+    "A release: the folder that it gets on the server, and what is tried there.": (
+        "Une version : le dossier qu'elle reçoit sur le serveur, et ce qu'on y essaie."
+    ),
+    "What belongs to the folder of the code, not to a release.": (
+        "Ce qui appartient au dossier du code, et non à une version."
+    ),
+    "New connections that must all reach the new release, in whichever process.": (
+        "Nouvelles connexions qui doivent toutes tomber sur la nouvelle version, dans quelque"
+        " processus que ce soit."
+    ),
+    "One release: its folder, and what is done to it.": (
+        "Une version : son dossier, et ce qu'on en fait."
+    ),
+    "The site's user reads all of it, whatever the caller's umask was.": (
+        "L'utilisateur du site lit tout, quel que soit l'umask de l'appelant."
+    ),
+    "Named after what it is made from: a release with the same takes the same.": (
+        "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
+    ),
+    "{user} may not run {python}: take a Python that everybody can run, as /usr/bin/python3 of"
+    " Debian.": (
+        "{user} ne peut pas exécuter {python} : prenez un Python que tous peuvent exécuter, comme"
+        " /usr/bin/python3 de Debian."
+    ),
+    "bootstrap.sh makes a venv find the folder deploy beside it.": (
+        "Par bootstrap.sh, un venv trouve le dossier deploy à côté de lui."
+    ),
+    "The site may not write into these folders: Python's bytecode must be there.": (
+        "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà."
+    ),
+    "It holds bootstrap.sh's log; the release gets a link in its place.": (
+        "Il contient le journal de bootstrap.sh ; la version reçoit un lien à sa place."
+    ),
+    "Runs a command of the release's Python as the site's user.": (
+        "Lance une commande du Python de la version, en tant qu'utilisateur du site."
+    ),
+    "Gives the release a var/ of its own, with a copy of the database.": (
+        "Donne à la version un var/ à elle, avec une copie de la base de données."
+    ),
+    "The settings of Django, supervisord and gunicorn; returns Django's warnings.": (
+        "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django."
+    ),
+    "Of this release, and not the current one, to which the venv leads.": (
+        "Celui de cette version, et non de la version en service, à laquelle mène le venv."
+    ),
+    "A gunicorn on a socket that nobody else knows must show the home page.": (
+        "Un gunicorn, sur une socket que nul autre ne connaît, doit montrer la page d'accueil."
+    ),
+    "/healthz answers {answer} instead of 200 and the name {release}.": (
+        "/healthz répond {answer} au lieu de 200 et du nom {release}."
+    ),
+    "Moves those of the rehearsal: the site, which serves, never sees half of one.": (
+        "Déplace ceux de la répétition : le site, qui sert, n'en voit jamais une moitié."
+    ),
+    "A name under which the site answers.": "Un nom auquel le site répond.",
+    "The site that visitors see must be this release.": (
+        "Le site que voient les visiteurs doit être cette version."
+    ),
+    "Where gunicorn listens, by the settings of this release.": (
+        "Où gunicorn écoute, d'après les réglages de cette version."
+    ),
+    # deploy/release_commands.py
+    "What deploy/release.py does its steps with: it shows them, and runs commands as the right"
+    " user.": (
+        "Les outils de deploy/release.py : montrer les étapes, lancer des commandes sous le bon"
+        " utilisateur."
+    ),
+    "Ends the release, for the reason given; step names where it happened.": (
+        "Met fin à la mise en service, pour la raison donnée ; step dit à quelle étape."
+    ),
+    "At once. Where the terminal is gone, the release goes on.": (
+        "Aussitôt. Si le terminal a disparu, la mise en service continue."
+    ),
+    "Says what is being done, with a dot each second.": (
+        "Dit ce qui se fait, avec un point par seconde."
+    ),
+    "A command that goes on during the with block.": "Une commande qui dure le temps du bloc with.",
+    "Called in a new process: it ends when this script does, even by kill -9. Linux only.": (
+        "Appelée dans un nouveau processus, qui finit avec ce script, même par kill -9 (Linux)."
+    ),
+    "Returns what the command says. Where it fails, its last lines are the reason.": (
+        "Rend ce que dit la commande. Si elle échoue, ses dernières lignes sont la raison."
+    ),
+    "Gets the status and the text of a page, by a new connection, as a proxy would.": (
+        "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy."
+    ),
+    "The owner of var/ runs the site: root runs none of it, and writes nothing there.": (
+        "Le propriétaire de var/ fait tourner le site : root n'en exécute rien, et n'y écrit rien."
+    ),
+    "{folder} belongs to {user}: only root and {user} may release. Use sudo.": (
+        "{folder} est à {user} : seuls root et {user} peuvent mettre en service. Utilisez sudo."
+    ),
+    "{folder} belongs to root, and a site must not run as root: give it to another user (chown"
+    " -R).": (
+        "{folder} est à root, et un site ne doit pas tourner en root : donnez-le à un autre"
+        " utilisateur (chown -R)."
+    ),
+    "Within it, files are touched as this user.": (
+        "Dans ce bloc, on touche aux fichiers en tant que cet utilisateur."
+    ),
+    "For started() and run(). Nothing of the caller's environment or terminal reaches the site.": (
+        "Pour started() et run(). Rien de l'environnement ni du terminal de l'appelant n'atteint"
+        " le site."
+    ),
+    # deploy/release_folder.py
+    "The folder of the site on the server: its releases, and the links that say which one"
+    " serves.": (
+        "Le dossier du site sur le serveur : ses versions, et les liens qui disent laquelle sert."
+    ),
+    "releases/ holds one folder per release, venvs/ their packages. The link current names the"
+    " release that serves, previous the one before it. var/ is the site's own: database, logs,"
+    " sockets, static files.": (
+        "releases/ contient un dossier par version, venvs/ leurs paquets. Le lien current nomme la"
+        " version qui sert, previous celle d'avant. var/ est au site lui-même : base de données,"
+        " journaux, sockets, fichiers statiques."
+    ),
+    "Releases that are kept, to look at or to copy from.": (
+        "Versions que l'on garde, pour les regarder ou y reprendre quelque chose."
+    ),
+    "Migrations are not undone: the database stays as it is.": (
+        "Les migrations ne sont pas défaites : la base reste comme elle est."
+    ),
+    "supervisord's name of the gunicorn masters.": "Le nom des maîtres gunicorn chez supervisord.",
+    "The paths in it, and what is done to it as a whole.": (
+        "Les chemins qui s'y trouvent, et ce qu'on fait de l'ensemble."
+    ),
+    "While a release is under way, its name and the name of the one that served before.": (
+        "Pendant une mise en service : le nom de la version, et de celle qui servait avant."
+    ),
+    "Makes what is missing of it.": "Crée ce qui manque.",
+    "{folder} is missing: deploy/install.sh makes it.": (
+        "{folder} manque : deploy/install.sh le crée."
+    ),
+    "{folder} cannot be written ({reason}): run this as its owner, or as root.": (
+        "Impossible d'écrire dans {folder} ({reason}) : lancez ceci en tant que son propriétaire,"
+        " ou en root."
+    ),
+    "Commands inherit the lock: it is gone with the last of them, however they end.": (
+        "Les commandes héritent du verrou : il disparaît avec la dernière, quelle que soit sa fin."
+    ),
+    "Another release is under way in {folder}: wait until it has ended.": (
+        "Une autre mise en service est en cours dans {folder} : attendez qu'elle ait fini."
+    ),
+    "From here to finish(), clean_up() undoes it all.": "D'ici à finish(), clean_up() défait tout.",
+    "Undoes a release that failed or was interrupted, and removes what nobody needs.": (
+        "Défait une mise en service manquée ou interrompue, et enlève ce dont personne n'a besoin."
+    ),
+    "previous changes last: once it has, nothing was missing any more.": (
+        "previous change en dernier : ensuite, plus rien ne manquait."
+    ),
+    "Going back to {release}": "Retour à {release}",
+    "Keeps the newest releases, and what serves or is in use.": (
+        "Garde les versions les plus récentes, et ce qui sert ou est utilisé."
+    ),
+    "Whether supervisord is at the other end of its socket.": (
+        "supervisord est-il à l'autre bout de sa socket ?"
+    ),
+    "Each gunicorn master takes the release that is current when it starts.": (
+        "Chaque maître gunicorn prend la version que nomme current quand il démarre."
+    ),
+    "The secrets stand outside the releases, which share them.": (
+        "Les secrets sont hors des versions, qui les partagent."
+    ),
+    "For root's eyes and the site's; where there is no root, for its owner's alone.": (
+        "Pour les yeux de root et du site ; sans root, pour ceux du seul propriétaire."
+    ),
+    "Makes or changes a symbolic link; nobody sees a moment without it.": (
+        "Crée ou change un lien symbolique, sans un instant où il manquerait."
+    ),
+    "The release that a link names; empty where there is no link.": (
+        "La version que nomme un lien ; vide s'il n'y en a pas."
+    ),
+    "Where each process of the machine is, and what it was started with.": (
+        "Où se trouve chaque processus de la machine, et comment il a été lancé."
+    ),
     # requirements.in
     "What the site needs. After a change: uv pip compile --universal --python-version 3.10"
     " --generate-hashes requirements.in -o requirements.txt": (
@@ -754,6 +1026,11 @@ FRENCH: dict[str, str] = {
     ),
     "Tests need no collected static files.": (
         "Les tests se passent des fichiers statiques rassemblés."
+    ),
+    "Which fingerprint is this release's; the files of the others stay, for pages that are open in"
+    " browsers.": (
+        "Quelle empreinte est celle de cette version ; les fichiers des autres restent, pour les"
+        " pages ouvertes dans des navigateurs."
     ),
     # Pages
     "It works": "Ça marche",

@@ -140,7 +140,7 @@ class Bootstrapped(Site):
 
     def check_static_files(self) -> None:
         """Asserts that each has been collected as it is now."""
-        self.run("test", "-s", "var/static/staticfiles.json")
+        self.run("test", "-s", f"var/static/manifests/{self.path.name}/staticfiles.json")
         for source in self.path.glob("[!v]*/static/*/*"):
             copy = Path("var", "static", *source.parts[-2:])
             self.run("cmp", str(source.relative_to(self.path)), str(copy))
@@ -336,6 +336,7 @@ def test_offline_it_needs_no_network(
         (["--offline"], "--offline needs --wheelhouse DIR, a folder with the packages."),
         (["--wheelhouse"], '--wheelhouse needs a folder that exists, not "".'),
         (["--wheelhouse", "x y"], '--wheelhouse needs a folder that exists, not "x y".'),
+        (["--venv"], "--venv needs a folder."),
         (["--ofline"], "--ofline is not an option; ./bootstrap.sh --help lists them."),
         (["x"], "x is not an option; ./bootstrap.sh --help lists them."),
     ],

@@ -18,6 +18,7 @@ FILES = [
     "deploy/init.d/supervisord",
     "deploy/release.py",
     "deploy/release.sh",
+    "deploy/release_candidate.py",
     "deploy/release_commands.py",
     "deploy/release_folder.py",
     "deploy/supervisor_plugin/__init__.py",

@@ -38,6 +38,7 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --venv)
+        [ "${2-}" ] || die _sh("--venv needs a folder.")
         only_venv=$2
         shift
         ;;

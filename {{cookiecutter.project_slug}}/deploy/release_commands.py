@@ -76,7 +76,7 @@ def end_with(parent):
 
 
 def run(*command, may_fail=False, **options):
-    """_("What the command says. Where it fails, its last lines are the reason.")"""
+    """_("Returns what the command says. Where it fails, its last lines are the reason.")"""
     with tempfile.TemporaryFile() as output:
         with started(command, output, **options) as process:
             code = process.wait()
@@ -95,7 +95,7 @@ def last_lines(output):
 
 
 def ask(address, path, host):
-    """_("The status and the text of a page, over a connection of its own, as a proxy asks for it.")"""
+    """_("Gets the status and the text of a page, by a new connection, as a proxy would.")"""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     connection = http.client.HTTPConnection(host)
     with socket.socket(family) as connection.sock:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from release_commands import Failed, SiteUser, run, say, step
@@ -15,10 +15,13 @@ from release_commands import Failed, SiteUser, run, say, step
 #: Releases that are kept, to look at or to copy from.
 KEPT = 5
 MIGRATIONS = _py("Migrations are not undone: the database stays as it is.")
+#: supervisord's name of the gunicorn masters.
 GROUP = "gu-{{ cookiecutter.project_slug }}"
 
 
 class Folder:
+    """_("The paths in it, and what is done to it as a whole.")"""
+
     def __init__(self, path):
         self.path = path
         self.releases = path / "releases"
@@ -32,6 +35,7 @@ class Folder:
         self.unfinished = path / "unfinished"
 
     def prepare(self):
+        """_("Makes what is missing of it.")"""
         try:
             if os.geteuid() != 0:
                 self.var.mkdir(parents=True, exist_ok=True)
@@ -43,8 +47,8 @@ class Folder:
             self.user = SiteUser(self.var)
             self.releases.mkdir(exist_ok=True)
             self.venvs.mkdir(exist_ok=True)
-            #: bootstrap.sh makes a venv find the folder deploy beside it.
-            link(self.venvs / "deploy", "../current/deploy")
+            lock = self.path / "release.lock"
+            self.lock_file = os.open(lock, os.O_CREAT | os.O_WRONLY, 0o600)
         except OSError as error:
             raise Failed(
                 _py("{folder} cannot be written ({reason}): run this as its owner, or as root."),
@@ -52,24 +56,22 @@ class Folder:
                 reason=error.strerror,
             ) from None
 
-    @contextmanager
     def lock(self):
         """_("Commands inherit the lock: it is gone with the last of them, however they end.")"""
-        file = os.open(self.path / "release.lock", os.O_CREAT | os.O_RDONLY, 0o600)
-        os.set_inheritable(file, True)
+        os.set_inheritable(self.lock_file, True)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Failed(
                 _py("Another release is under way in {folder}: wait until it has ended."),
                 folder=self.path,
             ) from None
-        yield
-        os.close(file)
 
     def begin(self, release):
         """_("From here to finish(), clean_up() undoes it all.")"""
-        write(self.unfinished, f"{release} {name(self.current)}")
+        new = self.unfinished.with_name("unfinished.new")
+        new.write_text(f"{release} {target(self.current)}")
+        new.replace(self.unfinished)
 
     def switch(self, release):
         link(self.current, f"releases/{release}")
@@ -83,20 +85,28 @@ class Folder:
         """_("Undoes a release that failed or was interrupted, and removes what nobody needs.")"""
         if self.unfinished.exists():
             release, _, old = self.unfinished.read_text().partition(" ")
-            #: previous changes last: if it has, nothing was missing any more.
-            if name(self.current) == release and name(self.previous) != old:
-                with step(_py("Going back to {release}"), release=old):
-                    self.switch(old)
-                    self.restart_in_turn()
-                say(MIGRATIONS)
-            if release not in (name(self.current), name(self.previous)):
+            #: previous changes last: once it has, nothing was missing any more.
+            done = old and target(self.previous) == old
+            if target(self.current) == release and not done:
+                self.go_back(old)
+            if release not in (target(self.current), target(self.previous)):
                 shutil.rmtree(self.releases / release, ignore_errors=True)
             self.unfinished.unlink()
         self.remove_old()
 
+    def go_back(self, old):
+        if not old:
+            self.current.unlink()
+            return
+        with step(_py("Going back to {release}"), release=old):
+            self.switch(old)
+            self.restart_in_turn()
+        say(MIGRATIONS)
+
     def remove_old(self):
+        """_("Keeps the newest releases, and what serves or is in use.")"""
         names = sorted(folder.name for folder in self.releases.iterdir())
-        keep = {*names[-KEPT:], name(self.current), name(self.previous)}
+        keep = {*names[-KEPT:], target(self.current), target(self.previous)}
         in_use = processes()
         for release in names:
             folder = self.releases / release
@@ -112,12 +122,6 @@ class Folder:
                 if not (self.releases / manifest.name).exists():
                     shutil.rmtree(manifest)
 
-    def supervisorctl(self, *words, **options):
-        """_("That of the current release.")"""
-        config = self.current / "deploy" / "supervisord.conf"
-        command = self.current / "venv" / "bin" / "supervisorctl"
-        return run(command, "-c", config, *words, **self.user.options(), **options)
-
     def is_running(self):
         """_("Whether supervisord is at the other end of its socket.")"""
         with socket.socket(socket.AF_UNIX) as probe:
@@ -126,7 +130,10 @@ class Folder:
     def restart_in_turn(self):
         """_("Each gunicorn master takes the release that is current when it starts.")"""
         if self.is_running():
-            self.supervisorctl("rolling_restart", GROUP)
+            command = self.current / "venv" / "bin" / "supervisorctl"
+            config = self.current / "deploy" / "supervisord.conf"
+            words = ("-c", config, "rolling_restart", GROUP)
+            run(command, *words, cwd=self.path, **self.user.options())
 
     def write_secrets(self, example):
         """_("The secrets stand outside the releases, which share them.")"""
@@ -154,23 +161,16 @@ class Folder:
 
 
 def link(path, target):
-    """_("Makes or changes a symbolic link, at one stroke.")"""
+    """_("Makes or changes a symbolic link; nobody sees a moment without it.")"""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     new.symlink_to(target)
     new.replace(path)
 
 
-def name(path):
+def target(path):
     """_("The release that a link names; empty where there is no link.")"""
     return os.path.basename(os.readlink(path)) if path.is_symlink() else ""
-
-
-def write(file, text):
-    """_("At one stroke too.")"""
-    new = file.with_name(f"{file.name}.new")
-    new.write_text(text)
-    new.replace(file)
 
 
 def processes():

@@ -1,0 +1,300 @@
+"""Restarts, stops and crashes, while visitors ask for pages all the time."""
+
+import base64
+import configparser
+import http.client
+import os
+import random
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+from conftest import Site, eventually
+from load import CLIENTS, visitors
+
+# Pages that the template has not: one takes its time, one is sent slowly, two never end.
+PAGES = """
+import re
+import threading
+import time
+
+from django.http import HttpResponse, StreamingHttpResponse
+
+
+def slow(request):
+    time.sleep(5)
+    return HttpResponse("slow\\n")
+
+
+def stream(request):
+    def parts():
+        for _ in range(6):
+            yield "part\\n"
+            time.sleep(1)
+
+    return StreamingHttpResponse(parts())
+
+
+def hang(request):
+    threading.Event().wait()
+
+
+def spin(request):
+    re.match("(a+)+$", "a" * 64 + "b")
+
+
+def address(request):
+    return HttpResponse(request.META["REMOTE_ADDR"])
+
+
+urlpatterns += [
+    path(view.__name__, view) for view in (slow, stream, hang, spin, address)
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(make_site: Callable[..., Site]) -> Site:
+    site = make_site(project_slug="lost")
+    with (site.path / "lost" / "urls.py").open("a") as urls:
+        urls.write(PAGES)
+    return site
+
+
+@pytest.fixture
+def site(made: Site) -> Site:
+    """The site, with both masters running, whatever the test before did to it."""
+    if made.pid and made.alive(made.pid):
+        made.supervisorctl("start", "all")
+    else:
+        made.start()
+    eventually(lambda: len(made.masters()) == 2, 30)
+    return made
+
+
+@pytest.fixture
+def background() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def press_restart_all(site: Site) -> None:
+    """What a browser does with the button of supervisord's web page."""
+    parser = configparser.RawConfigParser()
+    parser.read(site.path / "deploy" / "web_interface.conf")
+    login = f"admin:{parser['inet_http_server']['password']}"
+    basic = f"Basic {base64.b64encode(login.encode()).decode()}"
+    pressed = site.get("/index.html?action=restartall", site.web_port, 60, Authorization=basic)
+    assert pressed.status == 301, pressed.text
+
+
+RESTARTS: dict[str, Callable[[Site], object]] = {
+    "restart all": lambda site: site.supervisorctl("restart", "all", check=True),
+    "restart gu-lost:*": lambda site: site.supervisorctl("restart", "gu-lost:*", check=True),
+    "Restart All on the web page": press_restart_all,
+    "rolling_restart": lambda site: site.supervisorctl("rolling_restart", "gu-lost", check=True),
+}
+
+
+@pytest.mark.parametrize("restart", RESTARTS)
+def test_a_restart_loses_nothing(site: Site, restart: str) -> None:
+    old = site.masters()
+    with visitors(site.port) as visits:
+        RESTARTS[restart](site)
+        eventually(lambda: len(site.masters()) == 2)
+    assert visits.failures == {}
+    assert visits.pause < 10
+    assert not set(old.values()) & set(site.masters().values())
+
+
+def test_killing_a_master_loses_only_what_it_had_in_hand(site: Site) -> None:
+    killed = site.masters()["gu-lost:master-1"]
+    with visitors(site.port) as visits:
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: len(site.masters()) == 2 and killed not in site.masters().values())
+    assert set(visits.failures) <= {"lost", "cut"}
+    assert sum(visits.failures.values()) <= CLIENTS
+
+
+def test_killing_every_gunicorn_refuses_nobody(site: Site) -> None:
+    masters = site.masters().values()
+    with visitors(site.port) as visits:
+        for pid in [*masters, *(worker for master in masters for worker in site.workers(master))]:
+            with suppress(ProcessLookupError):  # a master's end can be its workers'
+                os.kill(pid, signal.SIGKILL)
+        eventually(lambda: len(site.masters()) == 2)
+    assert set(visits.failures) <= {"lost", "cut"}
+    assert sum(visits.failures.values()) <= CLIENTS
+    assert visits.pause < 10
+
+
+def test_killing_workers_at_random(site: Site, request: pytest.FixtureRequest) -> None:
+    """1,000 in two minutes where the run is --thorough, otherwise 50 in six seconds."""
+    kills = 1000 if request.config.getoption("--thorough") else 50
+    masters = site.masters()
+    begin = time.monotonic()
+    with visitors(site.port) as visits:
+        for number in range(kills):
+            workers = [pid for master in masters.values() for pid in site.workers(master)]
+            if workers:
+                with suppress(ProcessLookupError):
+                    os.kill(random.choice(workers), signal.SIGKILL)
+            time.sleep(max(0, begin + (number + 1) * 0.12 - time.monotonic()))
+    lost = visits.failures.get("lost", 0)
+    print(f"{kills} kills: {lost / visits.requests:.2%} of the requests lost")
+    assert set(visits.failures) <= {"lost", "cut"}
+    assert sum(visits.failures.values()) <= kills * CLIENTS
+    assert visits.results["200"] > 0
+    assert site.masters() == masters
+    eventually(site.answers)
+
+
+def test_a_killed_supervisord_frees_the_port_while_requests_run(
+    site: Site, background: ThreadPoolExecutor
+) -> None:
+    """A new one serves at once; the request in progress gets its answer; no process is left."""
+    old = site.processes()
+    slow = background.submit(lambda: site.get("/slow", timeout=30).text)
+    time.sleep(1)
+    assert site.pid
+    os.kill(site.pid, signal.SIGKILL)
+    eventually(lambda: refused(site), 5)
+    begin = time.monotonic()
+    site.run("venv/bin/supervisord")
+    eventually(site.answers)
+    assert time.monotonic() - begin < 5
+    assert slow.result() == "slow\n"
+    eventually(lambda: not any(map(site.alive, old)), 20)
+
+
+@pytest.mark.parametrize("command", [("stop", "all"), ("shutdown",)])
+def test_a_stop_lets_a_request_end(
+    site: Site, background: ThreadPoolExecutor, command: tuple[str, ...]
+) -> None:
+    slow = background.submit(lambda: site.get("/slow", timeout=30).text)
+    time.sleep(1)
+    site.supervisorctl(*command, check=True)
+    assert slow.result() == "slow\n"
+    left = {site.pid} if command == ("stop", "all") else set()
+    eventually(lambda: set(site.processes()) == left, 20)
+
+
+def test_a_stopped_site_refuses_until_it_is_started(site: Site) -> None:
+    site.supervisorctl("stop", "gu-lost:*", check=True)
+    eventually(lambda: refused(site), 20)
+    site.supervisorctl("start", "gu-lost:*", check=True)
+    assert site.get("/healthz").status == 200
+
+
+def test_rolling_restart_keeps_the_old_code_where_the_new_fails(site: Site) -> None:
+    """Also where it fails only after supervisord has called it RUNNING."""
+    masters = site.masters()
+    urls = site.path / "lost" / "wsgi.py"
+    good = urls.read_text()
+    try:
+        with visitors(site.port) as visits:
+            urls.write_text("import time\ntime.sleep(4)\nraise SystemExit('broken')\n")
+            done = site.supervisorctl("rolling_restart", "gu-lost")
+            urls.write_text(good)
+    finally:
+        urls.write_text(good)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"gu-lost:master-1 did not come up: \S+/gu-lost-1\.log tells why\."
+        r" The rest was left as it is\.\n",
+        done.stderr,
+    )
+    assert visits.failures == {}
+    assert site.masters()["gu-lost:master-2"] == masters["gu-lost:master-2"]
+    site.supervisorctl("rolling_restart", "gu-lost", check=True)
+
+
+def test_a_hung_request_ends_its_worker(site: Site, background: ThreadPoolExecutor) -> None:
+    """Within 30 seconds, with the settings as delivered; the other requests get their answers."""
+    masters = site.masters()
+    old = {worker for master in masters.values() for worker in site.workers(master)}
+    begin = time.monotonic()
+    hung = background.submit(lambda: failure(lambda: site.get("/hang", timeout=60)))
+    with visitors(site.port) as visits:
+        assert hung.result()
+        assert time.monotonic() - begin < 30
+    assert visits.failures == {}
+    eventually(lambda: sum(len(site.workers(master)) for master in masters.values()) == len(old))
+    assert site.masters() == masters
+    logs = "".join(log.read_text() for log in site.path.glob("var/log/gu-lost-*.log"))
+    assert "This request hangs, and its worker ends: GET /hang\n" in logs
+    assert "threading.Event().wait()" in logs  # where it hangs
+
+
+@pytest.fixture
+def impatient(site: Site) -> Iterator[Site]:
+    """The site, with a timeout of three seconds."""
+    config = site.path / "deploy" / "gunicorn.conf.py"
+    delivered = config.read_text()
+    config.write_text(delivered.replace("\ntimeout = 20\n", "\ntimeout = 3\n"))
+    site.supervisorctl("rolling_restart", "gu-lost", check=True)
+    yield site
+    config.write_text(delivered)
+    site.supervisorctl("rolling_restart", "gu-lost", check=True)
+
+
+def test_a_worker_that_computes_for_ever_is_replaced(impatient: Site) -> None:
+    """A regular expression lets no other thread of its process run, not even one that watches."""
+    masters = impatient.masters()
+    assert failure(lambda: impatient.get("/spin", timeout=60))
+    eventually(impatient.answers)
+    assert impatient.masters() == masters
+
+
+def test_a_response_that_is_sent_slowly_does_not_hang(impatient: Site) -> None:
+    assert impatient.get("/stream", timeout=60).text == "part\n" * 6
+
+
+def test_the_log_shows_the_visitor_behind_the_proxy(site: Site) -> None:
+    """The address that the proxy has seen, which comes last: what the visitor sent may be a lie."""
+    assert site.get("/address").text == "127.0.0.1"
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
+    headers = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}
+    connection.request("GET", "/address?forwarded", headers=headers)
+    assert connection.getresponse().read() == b"203.0.113.7"
+    connection.close()
+    logs = "".join(log.read_text() for log in site.path.glob("var/log/gu-lost-*.log"))
+    line = next(line for line in logs.splitlines() if "?forwarded" in line)
+    assert line.startswith("203.0.113.7 - - [")
+
+
+def test_another_machine_cannot_say_who_it_is(make_site: Callable[..., Site]) -> None:
+    """127.0.0.2 plays the other machine: only 127.0.0.1 is the proxy."""
+    site = make_site(project_slug="direct")
+    with (site.path / "direct" / "urls.py").open("a") as urls:
+        urls.write(PAGES)
+    site.start()
+    address = ("127.0.0.1", site.port)
+    with socket.create_connection(address, 10, source_address=("127.0.0.2", 0)) as connection:
+        connection.sendall(
+            b"GET /address HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n"
+        )
+        response = connection.makefile().read()
+    assert response.endswith("\n127.0.0.2")
+
+
+def refused(site: Site) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", site.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def failure(ask: Callable[[], object]) -> str:
+    """What went wrong when asking; empty if nothing did."""
+    try:
+        ask()
+    except OSError as error:
+        return repr(error)
+    return ""

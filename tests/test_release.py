@@ -1,0 +1,531 @@
+"""deploy/release.sh under load: what is released, refused, taken back, interrupted.
+
+One server serves all tests of this file; each starts with both masters running. As root, its files
+belong to another user, who runs the releases too: supervisord does not run as root.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ENVIRONMENT, Project, Run, Site, _read, eventually, free_port
+from load import visitors
+from test_bootstrap import SYSTEM, USER, as_root, namespace, tiny_wheel
+
+__all__ = ["as_root"]  # a fixture
+
+AS_USER = (
+    ("setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups") if os.geteuid() == 0 else ()
+)
+STEPS = [
+    "Copying the code",
+    "Making the venv, or taking the one that fits",
+    "Rehearsal: copying the database",
+    "Rehearsal: checking the settings",
+    "Rehearsal: migrating the copy of the database",
+    "Rehearsal: collecting the static files",
+    "Rehearsal: asking for the home page",
+    "Migrating the database",
+    "Publishing the static files",
+    "Restarting gunicorn, one master after the other",
+    "Asking the site which release serves",
+]
+REHEARSAL, TURN = STEPS[6], STEPS[9]
+BUSY = "Another release is under way in "
+# The machine that tests is shared, and its clock ticks for others too.
+LONGEST_PAUSE = 2.0
+
+Change = Callable[[Path], None]
+
+
+def steps(run: Run) -> list[str]:
+    """The steps that a release showed, without their dots and what it said in between."""
+    return [line.rstrip(" .") for line in run.stdout.splitlines() if line.rstrip(" .") in STEPS]
+
+
+@dataclass
+class Server(Site):
+    """The folder of a site on a server, and the folders of code that go there."""
+
+    code: Path = Path()
+    uv: Path = Path()
+    first: Run | None = None
+    numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A home, where uv keeps what it has downloaded."""
+        home = str(self.code.parent / "home")
+        return {**ENVIRONMENT, "HOME": home, "PATH": f"{self.uv}:{SYSTEM}"}
+
+    def run(self, *command: str, **options: Any) -> Run:
+        """As the site's user."""
+        options.setdefault("env", self.environment)
+        return super().run(*AS_USER, *command, **options)
+
+    def new_code(self, *changes: Change) -> Path:
+        """A copy of the code, changed."""
+        folder = self.code.parent / f"code{next(self.numbers)}"
+        shutil.copytree(self.code, folder)
+        for change in changes:
+            change(folder)
+        return folder
+
+    def release(self, *changes: Change, options: tuple[str, ...] = (), check: bool = True) -> Run:
+        script = str(self.new_code(*changes) / "deploy" / "release.sh")
+        return self.run(script, "--into", str(self.path), *options, check=check)
+
+    @contextmanager
+    def releasing(self) -> Iterator[subprocess.Popen[str]]:
+        """A release at work; what it says comes through a pipe."""
+        script = str(self.new_code() / "deploy" / "release.sh")
+        process = subprocess.Popen(
+            [*AS_USER, script, "--into", str(self.path)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=0,
+            cwd="/",
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def supervisorctl(self, *arguments: str, check: bool = False) -> Run:
+        return self.run(
+            "current/venv/bin/supervisorctl", "-c", self.config, *arguments, check=check
+        )
+
+    @property
+    def config(self) -> str:
+        return f"{self.path}/current/deploy/supervisord.conf"
+
+    def start(self) -> None:
+        self.run("current/venv/bin/supervisord", "-c", self.config)
+        eventually(self.answers)
+
+    @property
+    def current(self) -> str:
+        return (self.path / "current").readlink().name
+
+    @property
+    def previous(self) -> str:
+        link = self.path / "previous"
+        return link.readlink().name if link.is_symlink() else ""
+
+    @property
+    def releases(self) -> set[str]:
+        return {folder.name for folder in (self.path / "releases").iterdir()}
+
+    @property
+    def serving(self) -> set[str]:
+        """What answers, over some new connections."""
+        return {self.get("/healthz").text for _ in range(20)}
+
+    def rehearsing(self) -> bool:
+        """Whether the gunicorn of a rehearsal runs."""
+        address = f"unix:{self.path}/var/rehearsal/".encode()
+        lines = (_read(folder / "cmdline") for folder in Path("/proc").glob("[0-9]*"))
+        return any(address in line for line in lines)
+
+    def require_whole(self) -> None:
+        """Asserts that the current release alone serves, and that nothing unfinished is left."""
+        assert self.serving == {f"ok {self.current}\n"}
+        assert len(self.masters()) == 2
+        assert not (self.path / "unfinished").exists()
+        assert not (self.path / "var" / "rehearsal").exists()
+        venvs = {(self.path / "releases" / name / "venv").resolve() for name in self.releases}
+        assert {path for path in (self.path / "venvs").iterdir() if path.name != "deploy"} == venvs
+        manifests = {path.name for path in (self.path / "var/static/manifests").iterdir()}
+        assert manifests == self.releases
+        assert not self.rehearsing()
+
+
+@pytest.fixture(scope="module")
+def new_server(bake: Callable[..., Project], short_folder: Path) -> Iterator[Callable[..., Server]]:
+    """Bakes a project, for a folder on a server that is still empty."""
+    servers: list[Server] = []
+
+    def new(**answers: str) -> Server:
+        folder = short_folder / f"server{len(servers)}"
+        port, web_port = free_port(), free_port()
+        answers |= {"bind": f"127.0.0.1:{port}", "web_interface": f"127.0.0.1:{web_port}"}
+        shutil.copytree(bake(project_slug="shop", **answers).path, folder / "code")
+        for name in ("srv", "home"):
+            (folder / name).mkdir()
+            if os.geteuid() == 0:
+                shutil.chown(folder / name, USER)
+        (folder / "uv").mkdir()
+        shutil.copy(Path(sys.executable).parent / "uv", folder / "uv")
+        server = Server(folder / "srv", port, web_port, folder / "code", folder / "uv")
+        servers.append(server)
+        return server
+
+    yield new
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def served(new_server: Callable[..., Server]) -> Server:
+    """A server with its first release, started as the release says."""
+    server = new_server()
+    server.first = server.release()
+    server.start()
+    return server
+
+
+@pytest.fixture
+def server(served: Server) -> Server:
+    """The server with both masters running."""
+    eventually(lambda: len(served.masters()) == 2)
+    return served
+
+
+# Changes of the code
+
+
+def replace(file: str, old: str, new: str) -> Change:
+    def change(code: Path) -> None:
+        text = (code / file).read_text()
+        assert old in text
+        (code / file).write_text(text.replace(old, new))
+
+    return change
+
+
+def append(file: str, text: str) -> Change:
+    def change(code: Path) -> None:
+        with (code / file).open("a") as opened:
+            opened.write(text)
+
+    return change
+
+
+def migration(name: str, operation: str) -> Change:
+    def change(code: Path) -> None:
+        folder = code / "pages" / "migrations"
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / f"{name}.py").write_text(
+            "from django.db import migrations\n\n\n"
+            f"class Migration(migrations.Migration):\n    operations = [{operation}]\n"
+        )
+
+    return change
+
+
+def title(text: str) -> Change:
+    return replace("pages/templates/pages/home.html", "<h1>", f"<h1>{text} ")
+
+
+def stylesheet(site: Site) -> str:
+    found = re.search(r'href="(/static/pages/site\.\w+\.css)"', site.get("/").text)
+    assert found
+    return found[1]
+
+
+# What works
+
+
+def test_the_first_release_says_how_to_start(served: Server) -> None:
+    assert served.first
+    assert (served.first.stderr, steps(served.first)) == ("", STEPS[:-2])
+    start = re.search(
+        r"^supervisord does not run\. To start it, as \w+: (.+)$", served.first.stdout, re.MULTILINE
+    )
+    assert start
+    assert start[1] == f"{served.path}/current/venv/bin/supervisord -c {served.config}"
+    for name, mode in ((".env", 0o600), ("web_interface.conf", 0o600)):
+        assert (served.path / name).stat().st_mode & 0o777 == mode
+    assert re.search(r"^SECRET_KEY=[\w-]{64}$", (served.path / ".env").read_text(), re.MULTILINE)
+    # Django's warnings about http are there to be read.
+    assert "(security.W008)" in served.first.stdout
+
+
+def test_its_commands_need_no_options(server: Server) -> None:
+    done = server.run("env", "--chdir=current", "venv/bin/supervisorctl", "status")
+    assert done.stdout.count("RUNNING") == 2
+
+
+def test_new_code_and_back(server: Server) -> None:
+    """No request fails, and pages that are open in a browser keep their static files."""
+    old, old_style = server.current, stylesheet(server)
+    config = replace("deploy/supervisord.conf", "stopwaitsecs = 40", "stopwaitsecs = 41")
+    table = migration("0001_table", 'migrations.RunSQL("CREATE TABLE basket (id integer)")')
+    css = append("pages/static/pages/site.css", "/* new */\n")
+    with visitors(server.port) as visits:
+        done = server.release(title("New"), table, css, config)
+    assert (visits.failures, steps(done), done.stderr) == ({}, STEPS, "")
+    assert visits.pause < LONGEST_PAUSE
+    assert (server.current > old, server.previous) == (True, old)
+    server.require_whole()
+    assert "<h1>New " in server.get("/").text
+    assert "/* new */" in server.get(stylesheet(server)).text
+    assert "/* new */" not in server.get(old_style).text
+    assert (
+        "deploy/supervisord.conf has changed, and supervisord reads it only when told"
+        in done.stdout
+    )
+
+    new = server.current
+    with visitors(server.port) as visits:
+        done = server.release(options=("--rollback",))
+    assert (visits.failures, steps(done), done.stderr) == ({}, STEPS[-2:], "")
+    assert visits.pause < LONGEST_PAUSE
+    assert (server.current, server.previous) == (old, new)
+    server.require_whole()
+    assert "<h1>New " not in server.get("/").text
+    assert stylesheet(server) == old_style
+    assert "Migrations are not undone" in done.stdout
+
+
+def test_other_requirements(server: Server, short_folder: Path) -> None:
+    """A package that the code imports; the releases before keep the venv that they have."""
+    wheels = short_folder / "wheels"
+    wheels.mkdir()
+    lock = append("requirements.txt", tiny_wheel(wheels))
+    wheels.chmod(0o755)
+    venv = (server.path / "current" / "venv").resolve()
+    with visitors(server.port) as visits:
+        server.release(
+            lock, append("pages/views.py", "import tiny\n"), options=("--wheelhouse", str(wheels))
+        )
+    assert (visits.failures, venv.exists()) == ({}, True)
+    assert visits.pause < LONGEST_PAUSE
+    assert (server.path / "current" / "venv").resolve() != venv
+    server.require_whole()
+
+
+def test_a_changed_env_takes_effect(server: Server) -> None:
+    """By the same command, also from the folder of the current release."""
+    assert server.get("/", Host="shop.example.org").status == 400
+    env = server.path / ".env"
+    env.write_text(env.read_text().replace("ALLOWED_HOSTS=", "ALLOWED_HOSTS=shop.example.org,"))
+    server.run("current/deploy/release.sh", "--into", str(server.path))
+    assert server.get("/", Host="shop.example.org").status == 200
+    server.require_whole()
+
+
+# What is refused
+
+
+def only_under_supervisord(code: Path) -> None:
+    """It passes the rehearsal and fails in earnest."""
+    append(
+        "deploy/gunicorn.conf.py", 'assert "SUPERVISOR_ENABLED" not in os.environ, "in earnest"\n'
+    )(code)
+
+
+def another_name_under_supervisord(code: Path) -> None:
+    append(
+        "shop/settings.py", 'import os\nif "SUPERVISOR_ENABLED" in os.environ:\n    RELEASE = "x"\n'
+    )(code)
+
+
+migration_that_fails = migration("0001_fails", 'migrations.RunSQL("no such statement")')
+
+
+@pytest.mark.parametrize(
+    ("break_it", "at", "reason"),
+    [
+        (append("shop/settings.py", "import no_such\n"), 3, "No module named 'no_such'"),
+        (append("shop/urls.py", "urlpatterns += no_such\n"), 3, "name 'no_such' is not defined"),
+        (replace("deploy/supervisord.conf", "numprocs = 2", "numprocs = two"), 3, "invalid literal for int() with base 10: 'two'"),
+        (append("deploy/supervisor_plugin/server.py", "no_such\n"), 3, "no_such"),
+        (migration_that_fails, 4, 'near "no": syntax error'),
+        (replace("pages/views.py", "def home(request):\n", "def home(request):\n    no_such\n"), 6, "name 'no_such' is not defined"),
+        (append("requirements.txt", "no-such-package==1 --hash=sha256:" + "0" * 64 + "\n"), 1, "no-such-package"),
+        (only_under_supervisord, 9, "did not come up"),
+        (another_name_under_supervisord, 10, "ok x"),
+    ],
+    ids=["settings", "urls", "supervisord", "plugin", "migration", "home page", "requirements", "start", "name"],
+)  # fmt: skip
+def test_a_broken_release_is_refused(
+    server: Server, break_it: Change, at: int, reason: str
+) -> None:
+    """The reason is shown, no request fails, and the old code answers."""
+    before = server.current, server.previous, server.releases
+    with visitors(server.port, rest=0.1) as visits:
+        done = server.release(break_it, check=False)
+    assert (done.returncode, visits.failures, steps(done)) == (1, {}, STEPS[: at + 1])
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr.splitlines()[-1]
+    last = done.stderr.splitlines()[-2:]
+    assert last == [f"It failed: {STEPS[at]}.", f"{server.current} serves as before."]
+    assert (server.current, server.previous, server.releases) == before
+    server.require_whole()
+
+
+# Two at once, interrupted, killed
+
+
+def said_until(process: subprocess.Popen[str], text: str) -> str:
+    """What the process says until it says this text, or all of it."""
+    assert process.stdout
+    said = ""
+    while text not in said and (character := process.stdout.read(1)):
+        said += character
+    return said
+
+
+def test_of_two_at_once_the_second_refuses(server: Server) -> None:
+    """Ctrl-C takes the first one back."""
+    before = server.current, server.releases
+    with server.releasing() as first:
+        said_until(first, STEPS[1])
+        start = time.monotonic()
+        second = server.release(check=False)
+        assert time.monotonic() - start < 3
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr == f"{BUSY}{server.path}: wait until it has ended.\n"
+        first.send_signal(signal.SIGINT)
+        said = said_until(first, "as before.\n")
+        assert first.wait(10) == 1
+    assert "It was interrupted." in said
+    assert (server.current, server.releases) == before
+    server.require_whole()
+
+
+def test_killed_at_each_step(server: Server) -> None:
+    """Each run begins where the one before was killed, and undoes what that one left."""
+    old, releases = server.current, server.releases
+    with visitors(server.port, rest=0.1) as visits:
+        for step in STEPS:
+            said = ""
+            while not said or said.startswith(BUSY):  # its last command still works
+                with server.releasing() as run:
+                    said = said_until(run, step)
+                    if step == REHEARSAL and said.endswith(step):
+                        eventually(server.rehearsing)
+                    if step == TURN:
+                        time.sleep(1)  # one master has the new code
+                    run.kill()
+            assert said.endswith(step), said
+            assert ("Going back to " in said) == (step == STEPS[-1]), said
+            left = server.releases - releases
+            assert len(left) <= 1, "one unfinished release, and none of those before"
+            eventually(lambda: not server.rehearsing())
+        eventually(lambda: server.release(check=False).returncode == 0, 60)
+    assert not visits.failures
+    assert (server.previous, server.current > old) == (old, True)
+    server.require_whole()
+
+
+# What is kept, and what cannot be
+
+
+def test_it_keeps_the_last_five(server: Server) -> None:
+    """And no venv that nobody uses."""
+    releases = server.path / "releases"
+    for year in range(2000, 2010):
+        server.run(
+            "cp", "-a", str(releases / server.current), str(releases / f"{year}0101T000000Z")
+        )
+    server.run("mkdir", str(server.path / "venvs" / "unused"))
+    old = server.current
+    server.release()
+    newest = sorted(server.releases)
+    assert (len(newest), newest[-2:]) == (5, [old, server.current])
+    assert not (server.path / "venvs" / "unused").exists()
+
+
+def refusal(run: Run) -> str:
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1), (
+        run.stdout + run.stderr
+    )
+    return run.stderr.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--rolback"], "--rolback is not an option; deploy/release.sh --help lists them."),
+        (["--into"], "--into needs a folder."),
+        (["--wheelhouse"], "--wheelhouse needs a folder."),
+    ],
+)
+def test_a_wrong_option_is_said(server: Server, options: list[str], sentence: str) -> None:
+    assert (
+        refusal(server.run(str(server.code / "deploy/release.sh"), *options, check=False))
+        == sentence
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_said(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    server.path.chmod(0o555)
+    if os.geteuid() == 0:
+        shutil.chown(server.path, 0)
+    assert refusal(server.release(check=False)) == (
+        f"{server.path} cannot be written (Permission denied): run this as its owner, or as root."
+    )
+
+
+def test_without_a_release_before_there_is_no_way_back(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    done = server.release(options=("--rollback",), check=False)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        [
+            f"There is no previous release in {server.path}: nothing to go back to.",
+            "Nothing is in service yet.",
+        ],
+    )
+
+
+def test_the_code_is_not_in_the_folder_of_the_site(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    script = str(server.code / "deploy" / "release.sh")
+    assert refusal(server.run(script, "--into", f"{server.code}/srv", check=False)) == (
+        f"{server.code}/srv holds the code itself: keep the code elsewhere, or name another folder (--into)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "reason"),
+    [(100, " MB free and a release needs 150"), (160, "No space left on device")],
+)
+@pytest.mark.usefixtures("as_root")
+def test_a_full_disk_is_said(
+    new_server: Callable[..., Server], megabytes: int, reason: str
+) -> None:
+    """Before it begins, or when it happens."""
+    server = new_server()
+    code = server.new_code()
+    with (code / "big").open("wb") as big:
+        big.truncate(200 * 10**6)
+    mount = f'mount -t tmpfs -o size={megabytes}M,uid="$(id -u {USER})" none "$1"'
+    with namespace(server.path, mount, str(server.path)) as inside:
+        script = str(code / "deploy" / "release.sh")
+        done = subprocess.run(
+            [*inside, *AS_USER, script, "--into", str(server.path)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        left = subprocess.check_output([*inside, "ls", str(server.path / "releases")], text=True)
+    assert (done.returncode, left) == (1, "")
+    assert reason in done.stderr
+    assert done.stderr.endswith("Nothing is in service yet.\n")
+
+
+def test_it_speaks_french(new_server: Callable[..., Server]) -> None:
+    server = new_server(language="fr")
+    done = server.release()
+    assert done.stdout.startswith("Copie du code")
+    assert "supervisord ne tourne pas" in done.stdout
+    sentence = "--x n'est pas une option ; deploy/release.sh --help les énumère."
+    assert refusal(server.release(options=("--x",), check=False)) == sentence

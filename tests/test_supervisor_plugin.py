@@ -1,0 +1,383 @@
+"""The supervisor plugin by itself, with each supervisor version in use and a server of a few lines."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import ENVIRONMENT, Project, Run, eventually, free_port
+
+# Debian 12's version, which asks for pkg_resources; and the one of the generated project.
+VERSIONS = {"4.2.5": ["supervisor==4.2.5", "setuptools<80"], "4.3.0": ["supervisor==4.3.0"]}
+
+# Two files tell a server how to start: how many seconds it loads, and whether it then fails.
+SERVER = """
+import os, pathlib, socket, sys, time
+
+time.sleep(float(pathlib.Path("loading").read_text()))
+if pathlib.Path("broken").exists():
+    sys.exit(1)
+notify = os.environ["NOTIFY_SOCKET"].replace("@", chr(0))
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", notify)
+listener = socket.socket(fileno=0)
+while True:
+    connection, _ = listener.accept()
+    connection.sendall(str(os.getpid()).encode())
+    connection.close()
+"""
+CONFIG = """
+[unix_http_server]
+file = %(here)s/ctl.sock
+[inet_http_server]
+port = 127.0.0.1:{web_port}
+[supervisord]
+logfile = %(here)s/supervisord.log
+pidfile = %(here)s/supervisord.pid
+directory = %(here)s
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[rpcinterface:supervisor_plugin]
+supervisor.rpcinterface_factory = supervisor_plugin.server:make_rpcinterface
+[supervisorctl]
+serverurl = unix://%(here)s/ctl.sock
+[ctlplugin:supervisor_plugin]
+supervisor.ctl_factory = supervisor_plugin.rolling_restart:RollingRestart
+[program:alone]
+command = sleep 1000
+"""
+PAIR = """
+[fcgi-program:pair]
+socket = tcp://127.0.0.1:{port}
+command = {python} server.py
+process_name = %(process_num)d
+numprocs = 2
+autorestart = true
+startretries = 1
+stdout_logfile = %(here)s/pair-%(process_num)d.log
+"""
+
+
+@dataclass
+class Daemon:
+    """A supervisord with a pair of servers on one socket."""
+
+    venv: Path
+    folder: Path
+    plugin: Path
+    port: int
+    web_port: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**ENVIRONMENT, "PYTHONPATH": str(self.plugin)}
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        return [f"{self.venv}/bin/{name}", "-c", f"{self.folder}/supervisord.conf", *arguments]
+
+    def run(self, command: str, *arguments: str) -> Run:
+        return subprocess.run(
+            self.command(command, *arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def ctl(self, *arguments: str) -> Run:
+        return self.run("supervisorctl", *arguments)
+
+    def configure(self, port: int | None) -> None:
+        """Writes the config, with the pair on this port or without it."""
+        config = CONFIG.format(web_port=self.web_port)
+        if port:
+            config += PAIR.format(port=port, python=sys.executable)
+        (self.folder / "supervisord.conf").write_text(config)
+
+    def will(self, loading: float = 0, broken: bool = False) -> None:
+        """Tells the servers how to start."""
+        (self.folder / "loading").write_text(str(loading))
+        if broken:
+            (self.folder / "broken").touch()
+        else:
+            (self.folder / "broken").unlink(missing_ok=True)
+
+    def states(self) -> dict[str, str]:
+        words = map(str.split, self.ctl("status").stdout.splitlines())
+        return {word[0]: word[1] for word in words}
+
+    def all_run(self) -> bool:
+        return set(self.states().values()) == {"RUNNING"}
+
+    def pids(self) -> list[str]:
+        return [self.ctl("pid", f"pair:{number}").stdout.strip() for number in (0, 1)]
+
+    def ask(self, timeout: float = 10) -> str:
+        """The pid of the server that answers."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
+            return connection.recv(100).decode()
+
+    def refuses(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def venv(request: pytest.FixtureRequest, short_folder: Path) -> Path:
+    path = short_folder / f"supervisor-{request.param}"
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, path], check=True)
+    install = [*uv, "pip", "install", "-q", "--python", f"{path}/bin/python"]
+    subprocess.run([*install, *VERSIONS[request.param]], check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def plugin(bake: Callable[..., Project]) -> Path:
+    return bake().path / "deploy"
+
+
+@pytest.fixture(scope="module")
+def started(venv: Path, plugin: Path, short_folder: Path) -> Iterator[Daemon]:
+    folder = Path(tempfile.mkdtemp(dir=short_folder))
+    daemon = Daemon(venv, folder, plugin, free_port(), free_port())
+    (folder / "server.py").write_text(SERVER)
+    daemon.will(loading=0)
+    daemon.configure(daemon.port)
+    done = daemon.run("supervisord")
+    assert done.returncode == 0, done.stderr
+    eventually(daemon.all_run)
+    yield daemon
+    pid = daemon.ctl("pid").stdout.strip()
+    daemon.ctl("shutdown")
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), 30)
+
+
+@pytest.fixture
+def daemon(started: Daemon) -> Daemon:
+    """The daemon, with everything running, whatever the test before did to it."""
+    started.will(loading=0)
+    started.ctl("start", "all")
+    eventually(started.all_run, 30)
+    return started
+
+
+@contextmanager
+def asking(daemon: Daemon) -> Iterator[Counter[bool]]:
+    """Asks all the time during the `with` block, and counts the answers by whether they came."""
+    answers: Counter[bool] = Counter()
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.wait(0.02):
+            try:
+                answers[daemon.ask(timeout=3) != ""] += 1
+            except OSError:
+                answers[False] += 1
+
+    client = threading.Thread(target=ask)
+    client.start()
+    yield answers
+    stop.set()
+    client.join()
+
+
+def test_programs_start_at_once(daemon: Daemon) -> None:
+    """Within the same second or the next, where supervisord by itself may take more than one."""
+    log = (daemon.folder / "supervisord.log").read_text()
+
+    def when(text: str) -> datetime:
+        line = next(line for line in log.splitlines() if text in line)
+        return datetime.strptime(line.split(",")[0], "%Y-%m-%d %H:%M:%S")
+
+    assert when("spawned") - when("supervisord started") <= timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("name", ["all", "pair:*"])
+def test_a_restart_refuses_nobody(daemon: Daemon, name: str) -> None:
+    old = daemon.pids()
+    with asking(daemon) as answers:
+        assert daemon.ctl("restart", name).returncode == 0
+    assert answers[True] > 0
+    assert answers[False] <= 2  # the servers do not end gracefully: each may cut one answer
+    assert not set(old) & set(daemon.pids())
+
+
+def test_killing_every_server_refuses_nobody(daemon: Daemon) -> None:
+    daemon.will(loading=1)
+    with asking(daemon) as answers:
+        for pid in daemon.pids():
+            os.kill(int(pid), signal.SIGKILL)
+        time.sleep(2)
+    assert answers[True] > 0
+    assert answers[False] <= 2  # what was in the hands of the killed ones
+
+
+def test_a_stop_lets_go_of_the_socket(daemon: Daemon) -> None:
+    daemon.ctl("stop", "pair:*")
+    eventually(daemon.refuses, 15)
+    assert daemon.ctl("start", "pair:*").returncode == 0
+    assert daemon.ask()
+    assert daemon.ctl("restart", "pair:*").returncode == 0  # it is held again
+    assert daemon.ask()
+
+
+def test_a_group_that_fails_lets_go_of_the_socket(daemon: Daemon) -> None:
+    daemon.will(broken=True)
+    assert daemon.ctl("restart", "pair:*").returncode != 0
+    eventually(lambda: daemon.states()["pair:0"] == daemon.states()["pair:1"] == "FATAL", 30)
+    eventually(daemon.refuses, 15)
+
+
+def test_update_moves_adds_and_removes_a_group(daemon: Daemon) -> None:
+    old, daemon.port = daemon.port, free_port()
+    daemon.configure(daemon.port)
+    assert daemon.ctl("update").returncode == 0
+    assert eventually(daemon.ask)
+    new, daemon.port = daemon.port, old
+    assert daemon.refuses()
+
+    daemon.configure(None)
+    assert daemon.ctl("update").returncode == 0
+    daemon.port = new
+    assert daemon.refuses()
+
+    daemon.configure(daemon.port)
+    assert daemon.ctl("update").returncode == 0
+    assert eventually(daemon.ask)
+
+
+def test_reload_takes_the_socket_again(daemon: Daemon) -> None:
+    before = daemon.pids()
+    assert daemon.ctl("reload").returncode == 0
+    eventually(lambda: daemon.ctl("status").returncode == 0 and daemon.pids() != before, 20)
+    assert daemon.ask()
+    eventually(daemon.all_run)
+    assert daemon.ctl("rolling_restart", "pair").returncode == 0
+    assert daemon.ask()
+
+
+def test_rolling_restart_goes_one_by_one(daemon: Daemon) -> None:
+    """A server that loads for longer than startsecs is waited for: the other serves meanwhile."""
+    old = daemon.pids()
+    daemon.will(loading=5)
+    with asking(daemon) as answers:
+        done = daemon.ctl("rolling_restart", "pair")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "pair:0: restarting (1 of 2)",
+        "pair:0: running",
+        "pair:1: restarting (2 of 2)",
+        "pair:1: running",
+    ]
+    assert answers[True] > 0
+    assert answers[False] <= 2
+    assert not set(old) & set(daemon.pids())
+
+
+@pytest.mark.parametrize("loading", [0, 3])
+def test_rolling_restart_stops_where_one_fails(daemon: Daemon, loading: int) -> None:
+    """At once, or after supervisord has called it RUNNING: the other is left alone."""
+    _, untouched = daemon.pids()
+    daemon.will(loading, broken=True)
+    done = daemon.ctl("rolling_restart", "pair:*")
+    log = daemon.folder / "pair-0.log"
+    assert done.returncode == 1
+    assert done.stderr == f"pair:0 did not come up: {log} tells why. The rest was left as it is.\n"
+    assert daemon.ask() == untouched
+
+    # Once it is mended, the one that failed is the first to be started.
+    daemon.will(loading=0)
+    eventually(lambda: daemon.states()["pair:0"] in ("FATAL", "RUNNING"), 30)
+    done = daemon.ctl("rolling_restart", "pair")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("pair:0: restarting (1 of 2)\n")
+    assert untouched not in daemon.pids()
+
+
+def test_rolling_restart_starts_what_was_stopped_first(daemon: Daemon) -> None:
+    daemon.ctl("stop", "pair:1")
+    done = daemon.ctl("rolling_restart", "pair")
+    assert done.returncode == 0
+    assert done.stdout.startswith("pair:1: restarting (1 of 2)\n")
+    assert daemon.all_run()
+
+
+def test_rolling_restart_of_a_program_that_reports_nothing(daemon: Daemon) -> None:
+    done = daemon.ctl("rolling_restart", "alone")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "alone: restarting (1 of 1)\nalone: running\n",
+    )
+
+
+def test_rolling_restart_says_what_it_wants(daemon: Daemon) -> None:
+    done = daemon.ctl("rolling_restart")
+    assert (done.returncode, done.stderr) == (1, "Name a group: alone, pair.\n")
+    done = daemon.ctl("rolling_restart", "pair", "wrong")
+    message = "There is no group wrong; there are: alone, pair.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+    done = daemon.ctl("help", "rolling_restart")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+    assert done.stdout.startswith("rolling_restart <gname> [...]\t")
+    assert "rolling_restart" in daemon.ctl("help").stdout
+    assert "No help" not in daemon.ctl("help", "restart").stdout
+
+
+def test_an_interrupted_rolling_restart_says_what_to_do(daemon: Daemon) -> None:
+    daemon.will(loading=5)
+    asked = subprocess.Popen(
+        daemon.command("supervisorctl", "rolling_restart", "pair"),
+        env=daemon.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert asked.stdout and asked.stderr
+    assert asked.stdout.readline() == "pair:0: restarting (1 of 2)\n"
+    time.sleep(2)
+    asked.send_signal(signal.SIGINT)
+    assert asked.wait(10) == 1
+    message = "Interrupted. If it is stopped: supervisorctl start pair:0\n"
+    assert asked.stderr.read() == message
+    asked.stdout.close()
+    asked.stderr.close()
+    assert daemon.ask()
+
+
+def test_nobody_can_speak_for_another_process(daemon: Daemon) -> None:
+    """A message counts for the process that sent it: one from elsewhere changes nothing."""
+    daemon.will(loading=30)
+    pid = daemon.pids()[0]
+    environment = dict(
+        line.split("=", 1)
+        for line in Path(f"/proc/{pid}/environ").read_text().split("\0")
+        if "=" in line
+    )
+    os.kill(int(pid), signal.SIGKILL)
+    eventually(lambda: daemon.pids()[0] not in (pid, "0"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(b"READY=1", environment["NOTIFY_SOCKET"].replace("@", "\0"))
+    call = "import os, sys; from supervisor.childutils import getRPCInterface as get;"
+    call += " print(get(os.environ).supervisor_plugin.getReadyProcesses())"
+    asked = subprocess.run(
+        [daemon.venv / "bin" / "python", "-c", call],
+        env={"SUPERVISOR_SERVER_URL": f"unix://{daemon.folder}/ctl.sock"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout == "['pair:1']\n"
