@@ -15,7 +15,7 @@ from ways import Running, Way
 
 # Seconds in which a failure would show, and those after which the site counts as down.
 OBSERVED = 3
-PATIENCE = 12
+PATIENCE = 10
 # Between the end of supervisord and the start of another.
 BEFORE_NEW_START = 1
 

@@ -49,9 +49,10 @@ class Visits:
         return max(after - before for before, after in itertools.pairwise(times))
 
     def __str__(self) -> str:
+        longest = max(self.durations, default=0)
         return (
             f"{self.requests} requests, failed: {self.failures or 'none'},"
-            f" pause {self.pause * 1000:.0f} ms, longest request {max(self.durations) * 1000:.0f} ms"
+            f" pause {self.pause * 1000:.0f} ms, longest request {longest * 1000:.0f} ms"
         )
 
 
@@ -103,10 +104,10 @@ def visitors(
         yield visits
         time.sleep(1)
     finally:
+        visits.end = time.monotonic()
         stop.set()
         for thread in threads:
             thread.join()
-        visits.end = time.monotonic()
     print(visits)
 
 

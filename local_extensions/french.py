@@ -464,12 +464,13 @@ FRENCH: dict[str, str] = {
         "Ce que supervisord ne fait pas de lui-même ; testé avec supervisor 4.2.5 et 4.3.0."
     ),
     "supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI"
-    " groups open while their processes restart, notes which processes are ready, and says in one"
-    " sentence that a port is taken. supervisorctl loads rolling_restart, which needs this one.": (
+    " groups open while their processes restart, notes which processes are ready, and says in a"
+    " sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this"
+    " one.": (
         "supervisord charge ce module, qui démarre les programmes aussitôt, garde ouvertes les"
         " sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels processus"
-        " sont prêts, et dit en une phrase qu'un port est pris. supervisorctl charge"
-        " rolling_restart, qui a besoin de celui-ci."
+        " sont prêts, et dit en une phrase pourquoi supervisord ne peut pas démarrer. supervisorctl"
+        " charge rolling_restart, qui a besoin de celui-ci."
     ),
     "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
         "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
@@ -490,14 +491,17 @@ FRENCH: dict[str, str] = {
     "supervisord would wait up to a second before it starts them.": (
         "supervisord attendrait jusqu'à une seconde avant de les démarrer."
     ),
-    "Says in one sentence that a port is taken; supervisord would show its own code.": (
-        "Dit en une phrase qu'un port est pris ; supervisord montrerait son propre code."
+    "Says in a sentence why supervisord cannot start, where it would show its own code.": (
+        "Dit en une phrase pourquoi supervisord ne peut pas démarrer, au lieu de montrer son code."
     ),
     "Python calls it with the error that ends supervisord.": (
         "Python l'appelle avec l'erreur qui met fin à supervisord."
     ),
     "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
         "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    ),
+    "Make it writable for the user who starts supervisord.": (
+        "Rendez-le accessible en écriture à l'utilisateur qui lance supervisord."
     ),
     "Keeps the listening sockets open while every process of their group restarts.": (
         "Garde les sockets d'écoute ouvertes pendant que tous les processus d'un groupe redémarrent."

@@ -268,12 +268,8 @@ def test_the_log_shows_the_visitor_behind_the_proxy(site: Site) -> None:
     assert line.startswith("203.0.113.7 - - [")
 
 
-def test_another_machine_cannot_say_who_it_is(make_site: Callable[..., Site]) -> None:
+def test_another_machine_cannot_say_who_it_is(site: Site) -> None:
     """127.0.0.2 plays the other machine: only 127.0.0.1 is the proxy."""
-    site = make_site(project_slug="direct")
-    with (site.path / "direct" / "urls.py").open("a") as urls:
-        urls.write(PAGES)
-    site.start()
     address = ("127.0.0.1", site.port)
     with socket.create_connection(address, 10, source_address=("127.0.0.2", 0)) as connection:
         connection.sendall(

@@ -1,6 +1,6 @@
 """_("What supervisord does not do by itself; tested with supervisor 4.2.5 and 4.3.0.")"""
 
-#: supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, and says in one sentence that a port is taken. supervisorctl loads rolling_restart, which needs this one.
+#: supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
 #
 # [rpcinterface:supervisor_plugin]
 # supervisor.rpcinterface_factory = supervisor_plugin.server:make_rpcinterface
@@ -13,8 +13,8 @@ import sys
 from supervisor import events
 
 from .held_sockets import HeldSockets
+from .plain_errors import explain
 from .readiness import Readiness
-from .taken_port import explain
 
 #: supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.
 sys.excepthook = explain

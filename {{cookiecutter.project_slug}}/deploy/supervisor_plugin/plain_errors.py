@@ -1,4 +1,4 @@
-"""_("Says in one sentence that a port is taken; supervisord would show its own code.")"""
+"""_("Says in a sentence why supervisord cannot start, where it would show its own code.")"""
 
 import sys
 
@@ -9,6 +9,13 @@ def explain(kind, error, traceback):
         print(
             error,
             _py("Stop the program that listens there, or change socket= in deploy/supervisord.conf."),
+            sep="\n",
+            file=sys.stderr,
+        )
+    elif isinstance(error, OSError) and error.filename:
+        print(
+            error,
+            _py("Make it writable for the user who starts supervisord."),
             sep="\n",
             file=sys.stderr,
         )
