@@ -18,11 +18,9 @@ import costs
 from events import EVENTS, outcome
 from plot import plot
 from progress import in_temporary_folder, note
-from results import Results, describe_machine
+from results import PAGES, Results, describe_machine
 from sites import ROOT, Shell, by_template, copy_template, free_port, shells
 from ways import Article, ArticleWithHUP, Template, Way
-
-PAGES = ("/", "/healthz")
 
 
 @dataclass(frozen=True)

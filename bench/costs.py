@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 import processes
 from load import CLIENTS, visitors
@@ -29,15 +30,6 @@ class Load:
     cpu: float
     latency: float
     p99: float
-
-    @staticmethod
-    def median(loads: Sequence["Load"]) -> "Load":
-        return Load(
-            statistics.median(load.requests_per_second for load in loads),
-            statistics.median(load.cpu for load in loads),
-            statistics.median(load.latency for load in loads),
-            statistics.median(load.p99 for load in loads),
-        )
 
 
 def load(site: Running, path: str, seconds: float, clients: int = CLIENTS) -> Load:
@@ -65,12 +57,17 @@ class Machine:
     seconds_to_start: float
     memory: float
 
-    @staticmethod
-    def median(machines: Sequence["Machine"]) -> "Machine":
-        return Machine(
-            statistics.median(machine.seconds_to_start for machine in machines),
-            statistics.median(machine.memory for machine in machines),
-        )
+
+Rounds = TypeVar("Rounds", Load, Machine)
+
+
+def median(rounds: Sequence[Rounds]) -> Rounds:
+    """The median of each number."""
+    first = rounds[0]
+    names = [field.name for field in fields(first)]
+    return replace(
+        first, **{name: statistics.median(getattr(one, name) for one in rounds) for name in names}
+    )
 
 
 def article_machine(shell: Shell, projects: Sequence[Path], ports: Sequence[int]) -> Machine:

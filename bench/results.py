@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from costs import WRITERS, Load, Machine, Writing
+from costs import WRITERS, Load, Machine, Writing, median
 from events import EVENTS, Event, Outcome
 
 PAGES = {
@@ -74,13 +74,13 @@ class Results:
         return Outcome.median(self.outcomes[event.name, way])
 
     def load(self, page: str, way: str) -> Load:
-        return Load.median(self.loads[page, way])
+        return median(self.loads[page, way])
 
     def latency(self, clients: int, way: str) -> Load:
-        return Load.median(self.latencies[clients, way])
+        return median(self.latencies[clients, way])
 
     def side_by_side(self, sites: int, way: str) -> Machine:
-        return Machine.median(self.machines[sites, way])
+        return median(self.machines[sites, way])
 
     @property
     def client_numbers(self) -> list[int]:
