@@ -13,13 +13,8 @@ import os
 import platform
 import re
 import resource
-import shutil
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -27,13 +22,20 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from sites import Shell, by_hand, by_template, free_port, generate, start_seconds
+from progress import in_temporary_folder
+from sites import (
+    Shell,
+    by_hand,
+    by_template,
+    copy_template,
+    free_port,
+    generate,
+    shells,
+    start_seconds,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
 # A generation takes less than a second: it can be repeated more often than a whole site.
 GENERATIONS_PER_ROUND = 4
-# The machine's package index and certificates; nothing else of this shell reaches the sites.
-KEPT_VARIABLES = ("LANG", "TMPDIR", "PIP_", "UV_", "SSL_CERT_")
 
 # What is measured, what it is compared with, and the highest ratio of the medians.
 TARGETS = (
@@ -68,15 +70,6 @@ def generation_seconds(template: Path, parent: Shell) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def copy_template(folder: Path) -> Path:
-    """The files that git tracks, as they are now, without bytecode or .venv beside them."""
-    tracked = subprocess.check_output(("git", "ls-files", "-z"), cwd=ROOT, text=True)
-    for name in tracked.rstrip("\0").split("\0"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
-    return folder
-
-
 def write_minimal_template(folder: Path) -> Path:
     """A template of ten files with one answer and no hook."""
     project = folder / "{{cookiecutter.project_slug}}"
@@ -85,23 +78,6 @@ def write_minimal_template(folder: Path) -> Path:
     for number in range(10):
         (project / f"{number}.txt").write_text("{{ cookiecutter.project_slug }}\n")
     return folder
-
-
-def shells(work: Path) -> tuple[Shell, Shell]:
-    """Shells with a home of their own: without uv on the PATH, and with uv and its cache."""
-    path = f"{Path(sys.executable).resolve().parent}:/usr/bin:/bin"
-    if found := shutil.which("uv", path=path):
-        sys.exit(f"{found} stands next to Python: pip alone cannot be measured.")
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if uv is None:
-        sys.exit("uv is missing: run script/test first.")
-    for name in ("home", "uv"):
-        (work / name).mkdir()
-    (work / "uv" / "uv").symlink_to(uv)
-    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
-    shell = Shell(work, kept).having(HOME=str(work / "home"), PATH=path)
-    cache = subprocess.check_output((uv, "cache", "dir"), text=True).strip()
-    return shell, shell.having(PATH=f"{work / 'uv'}:{path}", UV_CACHE_DIR=cache)
 
 
 def measure(work: Path, rounds: int) -> None:
@@ -153,26 +129,12 @@ def row(times: dict[str, list[float]], ours: str, theirs: str, target: float) ->
     return f"{cells} | {target:6.2f} | {'met' if mine / other <= target else 'missed':7} |"
 
 
-def dots() -> None:
-    """A dot each second, for ever."""
-    while True:
-        time.sleep(1)
-        os.write(2, b".")
-
-
 def main() -> None:
-    """Measures in a temporary folder, which goes however this ends."""
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     rounds = parser.parse_args().rounds
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=dots, daemon=True).start()
-    # A UNIX socket's path has 107 bytes at most: the folder's is short.
-    try:
-        with tempfile.TemporaryDirectory(prefix="fig") as work:
-            measure(Path(work).resolve(), rounds)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    in_temporary_folder(lambda work: measure(work, rounds))
 
 
 if __name__ == "__main__":

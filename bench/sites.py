@@ -3,6 +3,7 @@
 import http.client
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,8 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
+# The machine's package index and certificates; nothing else of this shell reaches the sites.
+KEPT_VARIABLES = ("LANG", "TMPDIR", "PIP_", "UV_", "SSL_CERT_")
 SECONDS_TO_ANSWER = 60
 
+# The recipe of 2010: supervisord starts one gunicorn, whose three workers take a request each.
 SUPERVISORD_CONF = """\
 [unix_http_server]
 file = %(here)s/supervisor.sock
@@ -24,9 +29,11 @@ file = %(here)s/supervisor.sock
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [supervisorctl]
 serverurl = unix://%(here)s/supervisor.sock
-[program:site]
-command = %(here)s/venv/bin/gunicorn --workers 3 --bind 127.0.0.1:{port} by_hand.wsgi
-directory = %(here)s
+"""
+PROGRAM = """\
+[program:{name}]
+command = {folder}/venv/bin/gunicorn --workers 3 --bind 127.0.0.1:{port} {package}.wsgi
+directory = {folder}
 killasgroup = true
 """
 
@@ -79,11 +86,43 @@ class Shell:
         """The same with more variables."""
         return replace(self, environment=self.environment | variables)
 
+    def in_folder(self, name: str) -> "Shell":
+        """The same in a folder of that name below it."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return replace(self, folder=folder)
+
     @contextmanager
     def in_new_folder(self) -> Iterator["Shell"]:
         """The same in a folder of its own, which is removed with the block."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             yield replace(self, folder=Path(folder))
+
+
+def copy_template(folder: Path) -> Path:
+    """The files that git tracks, as they are now, without bytecode or .venv beside them."""
+    tracked = subprocess.check_output(("git", "ls-files", "-z"), cwd=ROOT, text=True)
+    for name in tracked.rstrip("\0").split("\0"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def shells(work: Path) -> tuple[Shell, Shell]:
+    """Shells with a home of their own: without uv on the PATH, and with uv and its cache."""
+    path = f"{Path(sys.executable).resolve().parent}:/usr/bin:/bin"
+    if found := shutil.which("uv", path=path):
+        sys.exit(f"{found} stands next to Python: pip alone cannot be measured.")
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if uv is None:
+        sys.exit("uv is missing: run script/test first.")
+    for name in ("home", "uv"):
+        (work / name).mkdir()
+    (work / "uv" / "uv").symlink_to(uv)
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
+    shell = Shell(work, kept).having(HOME=str(work / "home"), PATH=path)
+    cache = subprocess.check_output((uv, "cache", "dir"), text=True).strip()
+    return shell, shell.having(PATH=f"{work / 'uv'}:{path}", UV_CACHE_DIR=cache)
 
 
 def generate(template: Path, shell: Shell, *extra: str) -> None:
@@ -105,7 +144,8 @@ def by_hand(packages: list[str], shell: Shell, port: int) -> Shell:
     shell.run("python3", "-m", "venv", "venv")
     shell.run("venv/bin/pip", "install", *packages)
     shell.run("venv/bin/django-admin", "startproject", "by_hand", ".")
-    (shell.folder / "supervisord.conf").write_text(SUPERVISORD_CONF.format(port=port))
+    program = PROGRAM.format(name="site", folder=shell.folder, port=port, package="by_hand")
+    (shell.folder / "supervisord.conf").write_text(SUPERVISORD_CONF + program)
     return shell
 
 
@@ -133,13 +173,18 @@ def answers(port: int) -> bool:
         connection.close()
 
 
+def await_answer(shell: Shell, supervisord: subprocess.Popen[bytes], port: int) -> None:
+    """Returns with the first 200; ends this script where none comes."""
+    deadline = time.perf_counter() + SECONDS_TO_ANSWER
+    while not answers(port):
+        if time.perf_counter() > deadline or supervisord.poll() is not None:
+            shell.fail()
+        time.sleep(0.01)
+
+
 def start_seconds(shell: Shell, port: int) -> float:
     """Wall seconds from supervisord's start in the site's folder to the first 200; then it ends."""
     begin = time.perf_counter()
     with shell.started("venv/bin/supervisord", "--nodaemon") as supervisord:
-        while not answers(port):
-            late = time.perf_counter() - begin > SECONDS_TO_ANSWER
-            if late or supervisord.poll() is not None:
-                shell.fail()
-            time.sleep(0.01)
+        await_answer(shell, supervisord, port)
         return time.perf_counter() - begin

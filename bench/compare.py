@@ -1,0 +1,130 @@
+"""Compares three ways to run the same site; writes bench/RESULTS.md and docs/bench.svg.
+
+    .venv/bin/python bench/compare.py [--quick]
+
+It wants the .venv of script/test, and a user other than root: no site runs as root. On standard
+error a dot is a second. --quick measures once and briefly, and writes nothing: the table goes to
+standard output.
+"""
+
+import argparse
+import os
+import sys
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import costs
+from events import EVENTS, outcome
+from plot import plot
+from progress import in_temporary_folder, note
+from results import PAGES, Results, describe_machine
+from sites import ROOT, Shell, by_template, copy_template, free_port, shells
+from ways import Article, ArticleWithHUP, Template, Way
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often and how long each is measured."""
+
+    rounds: int
+    load_rounds: int
+    growth_rounds: int
+    load_seconds: float
+    writing_seconds: float
+    clients: tuple[int, ...]
+    sites: tuple[int, ...]
+
+
+FULL = Effort(3, 5, 2, 3, 60, (1, 2, 4, 8, 16, 32, 64), (1, 2, 4, 8))
+QUICK = Effort(1, 1, 1, 1, 3, (1, 16, 64), (1, 2))
+
+
+def measure(work: Path, effort: Effort) -> Results:
+    """Makes the sites; then the ways take turns, so that what else the machine does meets all."""
+    shell = shells(work)[1].having(TMPDIR=str(work))
+    template = copy_template(work / "template")
+    results = Results(describe_machine(template))
+    note("making the sites of the three ways")
+    ways: list[Way] = [
+        make(shell.in_folder(make.letter), template) for make in (Article, ArticleWithHUP, Template)
+    ]
+    measure_events(results, effort, ways)
+    measure_load(results, effort, [way for way in ways if way.letter != "B"])
+    measure_growth(results, effort, shell, template)
+    for plain in (True, False):
+        options = ["--plain"] if plain else []
+        results.writing[plain] = costs.write(shell, ways[0].code, effort.writing_seconds, *options)
+        note(f"SQLite, {'default' if plain else 'template'}: {results.writing[plain]}")
+    return results
+
+
+def measure_events(results: Results, effort: Effort, ways: list[Way]) -> None:
+    """Failures and pauses."""
+    for _ in range(effort.rounds):
+        for event in EVENTS:
+            results.load_averages.append(os.getloadavg()[0])
+            for way in ways:
+                done = outcome(event, way)
+                results.outcomes[event.name, way.letter].append(done)
+                note(f"{event.name}, {way.letter}: {done}")
+
+
+def measure_load(results: Results, effort: Effort, ways: list[Way]) -> None:
+    """The two sites run at the same time and are asked in turn."""
+    with ExitStack() as stack:
+        sites = [stack.enter_context(way.running()) for way in ways]
+        for site in sites:
+            costs.warm_up(site.way.port)
+        for _ in range(effort.load_rounds):
+            for path in PAGES:
+                for site in sites:
+                    done = costs.load(site, path, effort.load_seconds)
+                    results.loads[path, site.way.letter].append(done)
+                    note(f"{path}, {site.way.letter}: {done}")
+        for _ in range(effort.growth_rounds):
+            for clients in effort.clients:
+                for site in sites:
+                    done = costs.load(site, "/", effort.load_seconds, clients)
+                    results.latencies[clients, site.way.letter].append(done)
+                    note(f"{clients} clients, {site.way.letter}: {done}")
+
+
+def measure_growth(results: Results, effort: Effort, shell: Shell, template: Path) -> None:
+    """The same projects are run in the one way and in the other."""
+    note("making the sites that run side by side")
+    ports = [free_port() for _ in range(max(effort.sites))]
+    projects = [
+        by_template(template, shell.in_folder(f"site-{port}"), port).folder for port in ports
+    ]
+    for _ in range(effort.growth_rounds):
+        for number in effort.sites:
+            for letter, machine in (("A", costs.article_machine), ("C", costs.template_machine)):
+                done = machine(shell, projects[:number], ports[:number])
+                results.machines[number, letter].append(done)
+                note(f"{number} sites, {letter}: {done}")
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="once and briefly; write no file")
+    quick = parser.parse_args().quick
+    if os.geteuid() == 0:
+        sys.exit("bench/compare.py runs sites, and no site runs as root: use another user.")
+
+    def compare(work: Path) -> None:
+        with redirect_stdout(sys.stderr):
+            results = measure(work, QUICK if quick else FULL)
+        if quick:
+            print(results.markdown())
+            return
+        (ROOT / "bench" / "RESULTS.md").write_text(results.markdown())
+        (ROOT / "docs").mkdir(exist_ok=True)
+        (ROOT / "docs" / "bench.svg").write_text(plot(results))
+
+    in_temporary_folder(compare)
+
+
+if __name__ == "__main__":
+    main()

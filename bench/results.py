@@ -1,0 +1,213 @@
+"""What was measured, as Markdown: tables, and the targets that are met or missed."""
+
+import os
+import platform
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from costs import WRITERS, Load, Machine, Writing, median
+from events import EVENTS, Event, Outcome
+
+PAGES = {
+    "/": "the home page",
+    "/healthz": "`/healthz`, which reads the database",
+}
+
+HEAD = """\
+# Three ways to run the same site
+
+`bench/compare.py` has written this. The site is the one that the template generates; only the
+deployment differs:
+
+- **A**: the recipe of 2010. supervisord starts one gunicorn with three sync workers (`[program:…]`);
+  new code is written over the old, then `supervisorctl restart`.
+- **B**: the same, but the gunicorn master gets a HUP instead of the restart.
+- **C**: the template as delivered. New code comes by `deploy/release.sh`.
+
+The ways take turns; figures are medians. 16 clients ask for a page all the time, where nothing else
+is said: half of them open a connection for each request, half keep theirs.
+"""
+EVENTS_TEXT = """
+Failed requests of all, the longest time in which nobody got a page, and what answered in the end. A
+client whose request failed waits 0.1 s. *lost*, *cut*: the request was in progress in a process that
+was killed, or closed its connection before the response was whole. *orphans serve*: gunicorns that no
+supervisord knows any more, while the new one cannot have their port. *down*: nothing answered in the
+end, until somebody repairs it.
+"""
+PAGES_TEXT = """
+CPU: of all the site's processes, supervisord included, for each request. Of the pages that an
+anonymous visitor sees, `/healthz` alone makes a query (the form of `/admin/login/` makes none).
+"""
+SQLITE_TEXT = f"""
+{WRITERS} processes save rows by Django (`update_or_create`: a transaction that reads, then writes), for
+{{seconds:.0f}} s each.
+"""
+
+SITES_TEXT = """
+PSS of all processes, supervisord included, and seconds from the start to the first 200 of the last.
+In A one supervisord has a program for each site; in C each site has a supervisord of its own.
+"""
+
+
+@dataclass
+class Results:
+    """Everything, by the tables' rows and the ways' letters; each list holds the rounds."""
+
+    machine: str
+    outcomes: dict[tuple[str, str], list[Outcome]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    loads: dict[tuple[str, str], list[Load]] = field(default_factory=lambda: defaultdict(list))
+    latencies: dict[tuple[int, str], list[Load]] = field(default_factory=lambda: defaultdict(list))
+    machines: dict[tuple[int, str], list[Machine]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    # With Django's default settings (True), with the template's (False).
+    writing: dict[bool, Writing] = field(default_factory=dict)
+    load_averages: list[float] = field(default_factory=list)
+
+    def outcome(self, event: Event, way: str) -> Outcome:
+        return Outcome.median(self.outcomes[event.name, way])
+
+    def load(self, page: str, way: str) -> Load:
+        return median(self.loads[page, way])
+
+    def latency(self, clients: int, way: str) -> Load:
+        return median(self.latencies[clients, way])
+
+    def side_by_side(self, sites: int, way: str) -> Machine:
+        return median(self.machines[sites, way])
+
+    @property
+    def client_numbers(self) -> list[int]:
+        return sorted({clients for clients, _ in self.latencies})
+
+    @property
+    def site_numbers(self) -> list[int]:
+        return sorted({sites for sites, _ in self.machines})
+
+    def load_average(self) -> str:
+        """What else the machine did, and this bench itself: at several moments."""
+        middle = statistics.median(self.load_averages)
+        return f"{middle:.1f} (from {min(self.load_averages):.1f} to {max(self.load_averages):.1f})"
+
+    def markdown(self) -> str:
+        """The whole file."""
+        return "\n".join(
+            (
+                HEAD,
+                self.machine + f", load average {self.load_average()}\n",
+                "## Targets of C\n",
+                *table(("", "measured", "target", ""), self.targets()),
+                "\n## What visitors notice",
+                EVENTS_TEXT,
+                *table(("", "A", "B", "C"), self.event_rows()),
+                "\n## Requests",
+                PAGES_TEXT,
+                *table(("", "A", "C", "C / A"), self.page_rows()),
+                "\n## SQLite",
+                SQLITE_TEXT.format(seconds=self.writing[True].seconds),
+                *table(("", "Django's default settings", "template"), self.sqlite_rows()),
+                "\n## More clients\n\nMilliseconds until the home page was there: median, p99.\n",
+                *table(("clients", "A", "C"), self.client_rows()),
+                "\n## More sites on the machine",
+                SITES_TEXT,
+                *table(("sites", "A", "C", "PSS, C / A"), self.site_rows()),
+                "",
+            )
+        )
+
+    def targets(self) -> Iterable[tuple[str, ...]]:
+        for event in EVENTS:
+            done = self.outcome(event, "C")
+            but = f", but {' or '.join(sorted(event.failures))}" if event.failures else ""
+            target = f"0 failed{but}; at most {seconds(event.pause)}; {event.end}"
+            yield event.name, told(done), target, verdict(done.reaches(event))
+        for page, name in PAGES.items():
+            ratio = self.load(page, "C").cpu / self.load(page, "A").cpu
+            yield f"CPU per request of {name}, C / A", f"{ratio:.2f}", "1.00", verdict(ratio <= 1)
+        ratio = self.side_by_side(1, "C").memory / self.side_by_side(1, "A").memory
+        yield "PSS, C / A", f"{ratio:.2f}", "0.85", verdict(ratio <= 0.85)
+        plain, ours = self.writing[True], self.writing[False]
+        ratio = ours.commits_per_second / plain.commits_per_second
+        yield "SQLite commits, C / default", f"{ratio:.1f}", "3.0", verdict(ratio >= 3)
+        yield "SQLite, locked errors", f"{ours.locked}", "0", verdict(ours.locked == 0)
+
+    def event_rows(self) -> Iterable[tuple[str, ...]]:
+        for event in EVENTS:
+            yield event.name, *(told(self.outcome(event, way)) for way in "ABC")
+
+    def page_rows(self) -> Iterable[tuple[str, ...]]:
+        for page, name in PAGES.items():
+            a, c = self.load(page, "A"), self.load(page, "C")
+            pages = a.requests_per_second, c.requests_per_second
+            yield f"Requests per second, {name}", *compared(*pages, "{:.0f}")
+            yield f"CPU per request, {name}", *compared(a.cpu, c.cpu, "{:.2f} ms")
+
+    def sqlite_rows(self) -> Iterable[tuple[str, ...]]:
+        both = self.writing[True], self.writing[False]
+        yield "Commits per second", *(f"{done.commits_per_second:.0f}" for done in both)
+        yield (
+            "Failed: database is locked",
+            *(f"{done.locked} ({done.locked_share:.0%})" for done in both),
+        )
+
+    def client_rows(self) -> Iterable[tuple[str, ...]]:
+        for clients in self.client_numbers:
+            both = (self.latency(clients, way) for way in "AC")
+            yield str(clients), *(f"{done.latency:.1f}, {done.p99:.0f}" for done in both)
+
+    def site_rows(self) -> Iterable[tuple[str, ...]]:
+        for sites in self.site_numbers:
+            a, c = self.side_by_side(sites, "A"), self.side_by_side(sites, "C")
+            cells = (f"{done.memory:.0f} MiB, {done.seconds_to_start:.1f} s" for done in (a, c))
+            yield str(sites), *cells, f"{c.memory / a.memory:.2f}"
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:
+    """The lines of a Markdown table."""
+    yield line(head)
+    yield "|---" * len(head) + "|"
+    yield from map(line, rows)
+
+
+def line(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def told(outcome: Outcome) -> str:
+    """A cell of the first table."""
+    kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(outcome.failures.items()))
+    failed = f"**{outcome.failed:,}** of {outcome.requests:,}" + (f" ({kinds})" if kinds else "")
+    return f"{failed}; {seconds(outcome.pause)}; {outcome.end}"
+
+
+def seconds(time: float) -> str:
+    return f"{time:.1f} s" if time >= 1 else f"{1000 * time:.0f} ms"
+
+
+def compared(a: float, c: float, form: str) -> tuple[str, str, str]:
+    return form.format(a), form.format(c), f"{c / a:.2f}"
+
+
+def verdict(reached: bool) -> str:
+    return "met" if reached else "**missed**"
+
+
+def describe_machine(template: Path) -> str:
+    """Processors, kernel, and the versions that the sites run with."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    lock = next(template.glob("*/requirements.txt")).read_text()
+    versions = re.findall(r"(?m)^(django|gunicorn|supervisor)==(\S+)", lock)
+    return ", ".join(
+        (
+            f"{os.cpu_count()} processors ({cpu[1] if cpu else platform.machine()})",
+            f"Linux {platform.release()}",
+            f"Python {platform.python_version()}",
+            *(f"{name} {version}" for name, version in versions),
+        )
+    )
