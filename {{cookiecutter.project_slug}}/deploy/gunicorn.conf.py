@@ -32,8 +32,8 @@ timeout = 20
 graceful_timeout = 30
 
 #: Replace each worker from time to time, so that a memory leak stays small; not all at once.
-max_requests = 1000
-max_requests_jitter = 100
+max_requests = 10_000
+max_requests_jitter = 1_000
 
 #: Workers show their sign of life in memory: on a busy disk it could come late.
 if os.path.isdir("/dev/shm"):
