@@ -26,17 +26,22 @@ def settings(project: Path) -> configparser.RawConfigParser:
     return parser
 
 
+def home_page(project: Path) -> str:
+    """The address of the site."""
+    socket = settings(project)[f"fcgi-program:gu-{project.name}"]["socket"]
+    return socket.replace("tcp:", "http:") + "/"
+
+
 def record_session(home: Path, language: str) -> Path:
     """A demo starts, takes its code anew and loses a master; it runs on, in the folder given back."""
     terminal = Terminal(home, demo.TEMPLATE)
     terminal.type(COMMANDS[language])
     project = next(demo.projects())
     group = f"gu-{project.name}"
-    bind = settings(project)[f"fcgi-program:{group}"]["socket"].removeprefix("tcp://")
     terminal.type(f"cd ~/{project.relative_to(home)}")
     terminal.type(f"venv/bin/supervisorctl rolling_restart {group}")
     terminal.type(f"venv/bin/supervisorctl signal KILL {group}:master-1")
-    terminal.type(f"curl -sS http://{bind}/healthz")
+    terminal.type(f"curl -sS {home_page(project)}healthz")
     terminal.type("sleep 5; venv/bin/supervisorctl status")
     picture = terminal.picture(COMMANDS[language])
     (PICTURES / f"session.{language}.svg").write_text(picture, encoding="utf-8")
@@ -44,15 +49,15 @@ def record_session(home: Path, language: str) -> Path:
 
 
 def take_pictures(browser: Browser, project: Path, language: str) -> None:
-    config = settings(project)
-    bind = config[f"fcgi-program:gu-{project.name}"]["socket"].removeprefix("tcp://")
+    """The home page and the web interface of the demo in this folder."""
     for scheme in ("light", "dark"):
         page = browser.new_page(viewport=HOME_SIZE, color_scheme=scheme)
-        page.goto(f"http://{bind}/")
+        page.goto(home_page(project))
         page.screenshot(path=PICTURES / f"home.{language}.{scheme}.png")
         page.close()
+    web_interface = settings(project)["inet_http_server"]
     page = browser.new_page(viewport=WEB_INTERFACE_SIZE)
-    page.goto("http://{username}:{password}@{port}/".format(**config["inet_http_server"]))
+    page.goto("http://{username}:{password}@{port}/".format(**web_interface))
     page.screenshot(path=PICTURES / f"web-interface.{language}.png")
     page.close()
 

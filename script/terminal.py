@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from html import escape
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class Terminal:
         self.lines: list[str] = []
 
     def type(self, command: str) -> None:
-        """Raises CalledProcessError where the command fails: a record shows what works."""
+        """Ends the script where the command fails: a record shows what works."""
         self.lines.append(f"$ {command}")
         words = command.replace("~", str(self.home))
         if words.startswith("cd "):
@@ -50,7 +51,7 @@ class Terminal:
                 # As a prompt shows the home folder; another one's path would say nothing.
                 self.lines.append(line.rstrip().replace(str(self.home), "~"))
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, words)
+            sys.exit(f"{command} failed (see above).")
 
     def picture(self, title: str) -> str:
         """The session as an SVG, the typed lines in another colour."""
