@@ -162,3 +162,20 @@ def test_sqlite_takes_writers_in_turn(site: Site) -> None:
     )
     done = site.python("manage.py", "shell", "--no-imports", "-c", show)
     assert done.stdout == "['wal', 1] IMMEDIATE\n"
+
+
+@pytest.mark.parametrize(
+    ("bind", "trusted"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1"),
+        ("localhost:8000", "127.0.0.1"),
+        ("0.0.0.0:8000", "127.0.0.1"),
+        ("192.168.1.5:8000", "127.0.0.1,192.168.1.5"),
+    ],
+)
+def test_gunicorn_believes_the_proxy_of_its_machine(
+    bake: Callable[..., Project], bind: str, trusted: str
+) -> None:
+    """To one of the machine's own addresses, Linux calls from that very address."""
+    settings = (bake(bind=bind).path / "deploy" / "gunicorn.conf.py").read_text()
+    assert f'\nforwarded_allow_ips = "{trusted}"\n' in settings

@@ -191,7 +191,7 @@ def check_headers(response: Response) -> None:
 
 def test_pages_come_from_django(plain: Nginx) -> None:
     response = plain.get("/")
-    assert (response.status, "<h1>My site</h1>" in response.text) == (200, True)
+    assert (response.status, "<title>My site</title>" in response.text) == (200, True)
     check_headers(response)
     assert plain.get("/no-such-page").status == 404
 

@@ -284,6 +284,8 @@ def refused(site: Site) -> bool:
         socket.create_connection(("127.0.0.1", site.port)).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it came while the socket was being closed
+        return False
     return False
 
 

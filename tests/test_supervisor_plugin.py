@@ -132,6 +132,8 @@ class Daemon:
             socket.create_connection(("127.0.0.1", self.port)).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:  # it came while the socket was being closed
+            return False
         return False
 
 

@@ -189,7 +189,7 @@ def test_it_is_installed_and_answers(server: Server) -> None:
     eventually(server.answers)  # nginx takes up its new settings a moment later
     page = server.get("/")
     assert page.status == 200
-    assert "<h1>My site</h1>" in page.text
+    assert "<title>My site</title>" in page.text
     style = re.search(r'href="(/static/pages/site\.\w+\.css)"', page.text)
     assert style
     assert server.get(style[1]).status == 200
@@ -342,12 +342,12 @@ def test_after_a_kill_of_supervisord_it_serves_within_5_seconds(server: Server) 
 def test_a_release_and_its_rollback_lose_no_request(server: Server) -> None:
     machine = server.machine
     home = machine.root / server.code[1:] / "pages/templates/pages/home.html"
-    home.write_text(home.read_text().replace("<h1>", "<h1>New: "))
+    home.write_text(home.read_text().replace("{% block title %}", "{% block title %}New: "))
     first = machine.inside(server.serves)
     with load(machine, server.serves) as visitors:
         server.release()
         second = machine.inside(server.serves)
-        assert "<h1>New: My site" in server.get("/").text
+        assert "<title>New: My site" in server.get("/").text
         machine.run(f"{server.code}/deploy/release.sh", "--rollback")
         assert machine.inside(server.serves) == first
     assert second != first

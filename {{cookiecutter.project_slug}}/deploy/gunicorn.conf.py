@@ -44,7 +44,7 @@ accesslog = "-"
 errorlog = "-"
 
 #: Only a proxy on this machine may say who the visitor is, and that a request came by https.
-forwarded_allow_ips = "127.0.0.1"
+forwarded_allow_ips = "{{ cookiecutter | proxy_addresses }}"
 
 #: gunicorn's own control socket would lie in the home folder, where two sites fight for it.
 control_socket_disable = True
