@@ -1,4 +1,4 @@
-"""Takes the README's pictures of a running demo, in Chromium: the home page and the web interface."""
+"""Takes the README's pictures of a demo: its pages in Chromium, and a session in a terminal."""
 
 import configparser
 import os
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import demo
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from terminal import Terminal
 
 PICTURES = demo.TEMPLATE / "docs"
 HOME_SIZE: ViewportSize = {"width": 1200, "height": 850}
 WEB_INTERFACE_SIZE: ViewportSize = {"width": 1000, "height": 360}
+COMMANDS = {"en": "script/demo", "fr": "script/demo language=fr"}
 
 
 def settings(project: Path) -> configparser.RawConfigParser:
@@ -24,34 +26,56 @@ def settings(project: Path) -> configparser.RawConfigParser:
     return parser
 
 
-def take_pictures(browser: Browser, language: str) -> None:
-    """Starts a demo in this language, and takes its pictures."""
-    say = demo.Speaker(language)
-    demo.start(say, {"language": language, "project_slug": "my_site"})
-    try:
-        config = settings(next(demo.projects()))
-        bind = config["fcgi-program:gu-my_site"]["socket"].removeprefix("tcp://")
-        for scheme in ("light", "dark"):
-            page = browser.new_page(viewport=HOME_SIZE, color_scheme=scheme)
-            page.goto(f"http://{bind}/")
-            page.screenshot(path=PICTURES / f"home.{language}.{scheme}.png")
-            page.close()
-        page = browser.new_page(viewport=WEB_INTERFACE_SIZE)
-        page.goto("http://{username}:{password}@{port}/".format(**config["inet_http_server"]))
-        page.screenshot(path=PICTURES / "web-interface.png")
-    finally:
-        demo.stop(say)
+def home_page(project: Path) -> str:
+    """The address of the site."""
+    socket = settings(project)[f"fcgi-program:gu-{project.name}"]["socket"]
+    return socket.replace("tcp:", "http:") + "/"
+
+
+def record_session(home: Path, language: str) -> Path:
+    """A demo starts, takes its code anew and loses a master; it runs on, in the folder given back."""
+    terminal = Terminal(home, demo.TEMPLATE)
+    terminal.type(COMMANDS[language])
+    project = next(demo.projects())
+    group = f"gu-{project.name}"
+    terminal.type(f"cd ~/{project.relative_to(home)}")
+    terminal.type(f"venv/bin/supervisorctl rolling_restart {group}")
+    terminal.type(f"venv/bin/supervisorctl signal KILL {group}:master-1")
+    terminal.type(f"curl -sS {home_page(project)}healthz")
+    terminal.type("sleep 5; venv/bin/supervisorctl status")
+    picture = terminal.picture(COMMANDS[language])
+    (PICTURES / f"session.{language}.svg").write_text(picture, encoding="utf-8")
+    return project
+
+
+def take_pictures(browser: Browser, project: Path, language: str) -> None:
+    """The home page and the web interface of the demo in this folder."""
+    for scheme in ("light", "dark"):
+        page = browser.new_page(viewport=HOME_SIZE, color_scheme=scheme)
+        page.goto(home_page(project))
+        page.screenshot(path=PICTURES / f"home.{language}.{scheme}.png")
+        page.close()
+    web_interface = settings(project)["inet_http_server"]
+    page = browser.new_page(viewport=WEB_INTERFACE_SIZE)
+    page.goto("http://{username}:{password}@{port}/".format(**web_interface))
+    page.screenshot(path=PICTURES / f"web-interface.{language}.png")
+    page.close()
 
 
 def main() -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("Chromium is needed and was not found. On Debian: sudo apt install chromium")
-    with tempfile.TemporaryDirectory(prefix="dgs") as folder, sync_playwright() as playwright:
-        os.environ["XDG_DATA_HOME"] = folder
-        browser = playwright.chromium.launch(executable_path=chromium)
-        for language in ("en", "fr"):
-            take_pictures(browser, language)
+    for tool in ("chromium", "curl"):
+        if shutil.which(tool) is None:
+            sys.exit(f"{tool} is needed and was not found. On Debian: sudo apt install {tool}")
+    with tempfile.TemporaryDirectory(prefix="dgs") as home, sync_playwright() as playwright:
+        os.environ.pop("XDG_DATA_HOME", None)
+        os.environ["HOME"] = home
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        for language in COMMANDS:
+            try:
+                project = record_session(Path(home), language)
+                take_pictures(browser, project, language)
+            finally:
+                demo.stop(demo.Speaker(language))
         browser.close()
 
 
