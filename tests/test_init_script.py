@@ -495,7 +495,10 @@ def test_start_says_that_a_program_fails_and_tries_again(stopped: Server) -> Non
 
 
 def test_start_says_that_the_pages_fail(stopped: Server) -> None:
-    with appended(stopped.path / "chess" / "urls.py", "\nraise RuntimeError\n"):
+    with appended(
+        stopped.path / "chess" / "urls.py",
+        "\nurlpatterns = [path('healthz', lambda request: 1 / 0)]\n",
+    ):
         done = stopped.init("start", code=1)
     assert done.stderr == (
         f"supervisord: http://127.0.0.1:{stopped.port}/healthz gives an error or nothing:"

@@ -89,7 +89,9 @@ def press_restart_all(site: Site) -> None:
     parser.read(site.path / "deploy" / "web_interface.conf")
     login = f"admin:{parser['inet_http_server']['password']}"
     basic = f"Basic {base64.b64encode(login.encode()).decode()}"
-    pressed = site.get("/index.html?action=restartall", site.web_port, 60, Authorization=basic)
+    # A browser names the page that the button is on.
+    headers = {"Authorization": basic, "Referer": f"http://127.0.0.1:{site.web_port}/"}
+    pressed = site.get("/index.html?action=restartall", site.web_port, 60, **headers)
     assert pressed.status == 301, pressed.text
 
 

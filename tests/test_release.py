@@ -230,7 +230,7 @@ def migration(name: str, operation: str) -> Change:
 
 
 def title(text: str) -> Change:
-    return replace("pages/templates/pages/home.html", "<h1>", f"<h1>{text} ")
+    return replace("pages/templates/pages/home.html", '<h1 dir="auto">', f'<h1 dir="auto">{text} ')
 
 
 def stylesheet(site: Site) -> str:
@@ -274,7 +274,7 @@ def test_new_code_and_back(server: Server) -> None:
     assert visits.pause < LONGEST_PAUSE
     assert (server.current > old, server.previous) == (True, old)
     server.require_whole()
-    assert "<h1>New " in server.get("/").text
+    assert '<h1 dir="auto">New ' in server.get("/").text
     assert "/* new */" in server.get(stylesheet(server)).text
     assert "/* new */" not in server.get(old_style).text
     assert (
@@ -289,7 +289,7 @@ def test_new_code_and_back(server: Server) -> None:
     assert visits.pause < LONGEST_PAUSE
     assert (server.current, server.previous) == (old, new)
     server.require_whole()
-    assert "<h1>New " not in server.get("/").text
+    assert '<h1 dir="auto">New ' not in server.get("/").text
     assert stylesheet(server) == old_style
     assert "Migrations are not undone" in done.stdout
 
