@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_cookies.plugin import Cookies, Result
 
 # The booted servers' tests stand in modules that pytest does not take for tests.
-pytest.register_assert_rewrite("machine", "scenario")
+pytest.register_assert_rewrite("lesson", "machine", "scenario")
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE_PARTS = (
