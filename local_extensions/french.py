@@ -784,14 +784,14 @@ FRENCH: dict[str, str] = {
     "What supervisord does not do by itself; tested with supervisor 4.2.5 and 4.3.0.": (
         "Ce que supervisord ne fait pas de lui-même ; testé avec supervisor 4.2.5 et 4.3.0."
     ),
-    "supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI"
-    " groups open while their processes restart, notes which processes are ready, and says in a"
-    " sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this"
-    " one.": (
-        "supervisord charge ce module, qui démarre les programmes aussitôt, garde ouvertes les"
-        " sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels processus"
-        " sont prêts, et dit en une phrase pourquoi supervisord ne peut pas démarrer. supervisorctl"
-        " charge rolling_restart, qui a besoin de celui-ci."
+    "supervisord loads this module: it looks at its processes more often while they change, keeps"
+    " the sockets of FastCGI groups open while their processes restart, notes which processes are"
+    " ready, and says in a sentence why supervisord cannot start. supervisorctl loads"
+    " rolling_restart, which needs this one.": (
+        "supervisord charge ce module, qui regarde plus souvent les processus pendant qu'ils"
+        " changent, garde ouvertes les sockets des groupes FastCGI pendant que leurs processus"
+        " redémarrent, note quels processus sont prêts, et dit en une phrase pourquoi supervisord"
+        " ne peut pas démarrer. supervisorctl charge rolling_restart, qui a besoin de celui-ci."
     ),
     "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
         "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
@@ -808,9 +808,6 @@ FRENCH: dict[str, str] = {
     ),
     "Called once supervisord has made its groups, before it starts their programs.": (
         "Appelé quand supervisord a formé ses groupes, avant qu'il démarre leurs programmes."
-    ),
-    "supervisord would wait up to a second before it starts them.": (
-        "supervisord attendrait jusqu'à une seconde avant de les démarrer."
     ),
     "Says in a sentence why supervisord cannot start, where it would show its own code.": (
         "Dit en une phrase pourquoi supervisord ne peut pas démarrer, au lieu de montrer son code."
@@ -913,6 +910,27 @@ FRENCH: dict[str, str] = {
     ),
     "At once, also where the output is a file or a pipe.": (
         "Aussitôt, même quand la sortie est un fichier ou un tube."
+    ),
+    # deploy/supervisor_plugin/pace.py
+    "Has supervisord look at its processes again soon after a change, instead of a second later.": (
+        "Fait revenir supervisord à ses processus peu après un changement, et non une seconde plus"
+        " tard."
+    ),
+    "Between two looks supervisord sleeps until a process or a command says something, a second at"
+    " most. The steps of a restart wait for such looks, and so do the first start and the answers"
+    " to commands.": (
+        "Entre deux tours, supervisord dort jusqu'à ce qu'un processus ou une commande se manifeste,"
+        " une seconde au plus. Chaque étape d'un redémarrage attend le tour suivant, comme le tout"
+        " premier démarrage et la réponse aux commandes."
+    ),
+    "Seconds from one look to the next, and those after a change in which this holds.": (
+        "Secondes d'un tour au suivant, et durée de ce rythme après un changement."
+    ),
+    "Shortens the sleep; supervisord goes on doing everything else as before.": (
+        "Abrège le sommeil ; supervisord fait tout le reste comme avant."
+    ),
+    "supervisord calls it as poll(): it returns what can be read and written.": (
+        "supervisord l'appelle sous le nom de poll() : elle rend ce qui peut être lu et écrit."
     ),
     # deploy/supervisor_plugin/same_origin.py
     "Without it, any page of any site that you visit could press the buttons of the web interface"

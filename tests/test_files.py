@@ -34,6 +34,7 @@ FILES = [
     "deploy/release_folder.py",
     "deploy/supervisor_plugin/__init__.py",
     "deploy/supervisor_plugin/held_sockets.py",
+    "deploy/supervisor_plugin/pace.py",
     "deploy/supervisor_plugin/plain_errors.py",
     "deploy/supervisor_plugin/readiness.py",
     "deploy/supervisor_plugin/rolling_restart.py",

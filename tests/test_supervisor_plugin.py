@@ -197,15 +197,30 @@ def asking(daemon: Daemon) -> Iterator[Counter[bool]]:
     client.join()
 
 
+def when(daemon: Daemon, text: str) -> datetime:
+    """When supervisord last wrote this into its log."""
+    lines = (daemon.folder / "supervisord.log").read_text().splitlines()
+    line = next(line for line in reversed(lines) if text in line)
+    return datetime.strptime(" ".join(line.split()[:2]), "%Y-%m-%d %H:%M:%S,%f")
+
+
 def test_programs_start_at_once(daemon: Daemon) -> None:
-    """Within the same second or the next, where supervisord by itself may take more than one."""
-    log = (daemon.folder / "supervisord.log").read_text()
+    """supervisord by itself waits a second; the quickest of three tells, on a busy machine too."""
+    waits = []
+    for _ in range(3):
+        daemon.ctl("reload")
+        time.sleep(3)  # A question would wake it up.
+        waits.append(when(daemon, "spawned: 'alone'") - when(daemon, "supervisord started"))
+    assert min(waits) < timedelta(seconds=0.5)
 
-    def when(text: str) -> datetime:
-        line = next(line for line in log.splitlines() if text in line)
-        return datetime.strptime(line.split(",")[0], "%Y-%m-%d %H:%M:%S")
 
-    assert when("spawned") - when("supervisord started") <= timedelta(seconds=1)
+def test_a_restart_goes_on_at_once(daemon: Daemon) -> None:
+    """As above: what has stopped is started again without a second in between."""
+    waits = []
+    for _ in range(3):
+        daemon.ctl("restart", "all")
+        waits.append(when(daemon, "spawned: 'alone'") - when(daemon, "stopped: alone"))
+    assert min(waits) < timedelta(seconds=0.5)
 
 
 @pytest.mark.parametrize("name", ["all", "pair:*"])

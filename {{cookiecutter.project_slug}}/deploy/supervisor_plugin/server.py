@@ -1,6 +1,6 @@
 """_("What supervisord does not do by itself; tested with supervisor 4.2.5 and 4.3.0.")"""
 
-#: supervisord loads this module: it starts the programs at once, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
+#: supervisord loads this module: it looks at its processes more often while they change, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
 #
 # [rpcinterface:supervisor_plugin]
 # supervisor.rpcinterface_factory = supervisor_plugin.server:make_rpcinterface
@@ -10,9 +10,8 @@
 import functools
 import sys
 
-from supervisor import events
-
 from .held_sockets import HeldSockets
+from .pace import Pace
 from .plain_errors import explain
 from .readiness import Readiness
 
@@ -38,12 +37,6 @@ class RPCInterface:
 @functools.lru_cache(maxsize=1)
 def make_rpcinterface(supervisord):
     """_("Called once supervisord has made its groups, before it starts their programs.")"""
-
-    def start_programs(event):
-        for group in supervisord.process_groups.values():
-            group.transition()
-
-    #: supervisord would wait up to a second before it starts them.
-    events.subscribe(events.SupervisorRunningEvent, start_programs)
+    Pace(supervisord)
     HeldSockets(supervisord)
     return RPCInterface(Readiness(supervisord))
