@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT, Project, Run, Site, _read, eventually, free_port
+from conftest import ENVIRONMENT, Project, Run, Site, _read, eventually, free_port, pythons, require
 from load import visitors
 from test_bootstrap import SYSTEM, USER, as_root, namespace, tiny_wheel
 
@@ -28,6 +28,8 @@ __all__ = ["as_root"]  # a fixture
 AS_USER = (
     ("setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups") if os.geteuid() == 0 else ()
 )
+# The newest that this machine has and the servers do not run on.
+OTHER_PYTHONS = dict([*pythons("3.10", "3.12", "3.13").items()][-1:])
 STEPS = [
     "Copying the code",
     "Making the venv, or taking the one that fits",
@@ -82,9 +84,16 @@ class Server(Site):
             change(folder)
         return folder
 
-    def release(self, *changes: Change, options: tuple[str, ...] = (), check: bool = True) -> Run:
+    def release(
+        self,
+        *changes: Change,
+        options: tuple[str, ...] = (),
+        check: bool = True,
+        **environment: str,
+    ) -> Run:
         script = str(self.new_code(*changes) / "deploy" / "release.sh")
-        return self.run(script, "--into", str(self.path), *options, check=check)
+        env = {**self.environment, **environment}
+        return self.run(script, "--into", str(self.path), *options, check=check, env=env)
 
     @contextmanager
     def releasing(self) -> Iterator[subprocess.Popen[str]]:
@@ -308,6 +317,32 @@ def test_other_requirements(server: Server, short_folder: Path) -> None:
     assert (visits.failures, venv.exists()) == ({}, True)
     assert visits.pause < LONGEST_PAUSE
     assert (server.path / "current" / "venv").resolve() != venv
+    server.require_whole()
+
+
+@pytest.mark.parametrize("version", OTHER_PYTHONS)
+def test_another_python(server: Server, short_folder: Path, version: str) -> None:
+    """An upgrade of Python: the next release runs on it, and the way back leads to the old one."""
+    source = Path(OTHER_PYTHONS[version]).resolve().parents[1]
+    upgraded = short_folder / "python"
+    # Where the site's user can run it; without what takes the most space.
+    left_out = shutil.ignore_patterns("test", "site-packages", "config-*", "*.a", "__pycache__")
+    shutil.copytree(source, upgraded, symlinks=True, ignore=left_out)
+    (upgraded / "lib" / f"python{version}" / "site-packages").mkdir()
+    binary = upgraded / "bin" / f"python{version}"
+    subprocess.run([require("patchelf"), "--set-rpath", "$ORIGIN/../lib", binary], check=True)
+
+    def runs() -> set[bool]:
+        """Whether the masters run on the new Python."""
+        executables = (Path(f"/proc/{pid}/exe").readlink() for pid in server.masters().values())
+        return {executable.is_relative_to(upgraded) for executable in executables}
+
+    with visitors(server.port) as visits:
+        server.release(PATH=f"{upgraded}/bin:{server.environment['PATH']}")
+        assert runs() == {True}
+        server.release(options=("--rollback",))
+    assert (visits.failures, runs()) == ({}, {False})
+    assert visits.pause < LONGEST_PAUSE
     server.require_whole()
 
 
