@@ -784,14 +784,14 @@ FRENCH: dict[str, str] = {
     "What supervisord does not do by itself; tested with supervisor 4.2.5 and 4.3.0.": (
         "Ce que supervisord ne fait pas de lui-même ; testé avec supervisor 4.2.5 et 4.3.0."
     ),
-    "supervisord loads this module: it looks at its processes more often while they change, keeps"
-    " the sockets of FastCGI groups open while their processes restart, notes which processes are"
+    "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
+    " sockets of FastCGI groups open while their processes restart, notes which processes are"
     " ready, and says in a sentence why supervisord cannot start. supervisorctl loads"
     " rolling_restart, which needs this one.": (
-        "supervisord charge ce module, qui regarde plus souvent les processus pendant qu'ils"
-        " changent, garde ouvertes les sockets des groupes FastCGI pendant que leurs processus"
-        " redémarrent, note quels processus sont prêts, et dit en une phrase pourquoi supervisord"
-        " ne peut pas démarrer. supervisorctl charge rolling_restart, qui a besoin de celui-ci."
+        "supervisord charge ce module, qui revient aux processus quand il le faut, garde ouvertes"
+        " les sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels"
+        " processus sont prêts, et dit en une phrase pourquoi supervisord ne peut pas démarrer."
+        " supervisorctl charge rolling_restart, qui a besoin de celui-ci."
     ),
     "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
         "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
@@ -912,22 +912,27 @@ FRENCH: dict[str, str] = {
         "Aussitôt, même quand la sortie est un fichier ou un tube."
     ),
     # deploy/supervisor_plugin/pace.py
-    "Has supervisord look at its processes again soon after a change, instead of a second later.": (
-        "Fait revenir supervisord à ses processus peu après un changement, et non une seconde plus"
-        " tard."
+    "Has supervisord look at its processes when it is worth it: soon after a change, but not for"
+    " each line of a log.": (
+        "Fait revenir supervisord à ses processus quand il le faut : peu après un changement, mais"
+        " pas pour chaque ligne d'un journal."
     ),
     "Between two looks supervisord sleeps until a process or a command says something, a second at"
-    " most. The steps of a restart wait for such looks, and so do the first start and the answers"
-    " to commands.": (
+    " most. The first start, each step of a restart and the answers to commands wait for such"
+    " looks. On a busy site, each request would wake it for a single line of the log.": (
         "Entre deux tours, supervisord dort jusqu'à ce qu'un processus ou une commande se manifeste,"
-        " une seconde au plus. Chaque étape d'un redémarrage attend le tour suivant, comme le tout"
-        " premier démarrage et la réponse aux commandes."
+        " une seconde au plus. Le premier démarrage, chaque étape d'un redémarrage et la réponse aux"
+        " commandes attendent le tour suivant. Et sur un site très visité, chaque requête le"
+        " réveillerait pour une seule ligne du journal."
     ),
-    "Seconds from one look to the next, and those after a change in which this holds.": (
-        "Secondes d'un tour au suivant, et durée de ce rythme après un changement."
+    "Seconds of rest before each look, in which lines gather.": (
+        "Secondes de repos avant chaque tour, pendant lesquelles des lignes s'accumulent."
     ),
-    "Shortens the sleep; supervisord goes on doing everything else as before.": (
-        "Abrège le sommeil ; supervisord fait tout le reste comme avant."
+    "Seconds after a change in which supervisord sleeps no longer than that.": (
+        "Secondes après un changement pendant lesquelles supervisord ne dort pas davantage."
+    ),
+    "Changes the sleep; supervisord does everything else as before.": (
+        "Change le sommeil ; supervisord fait tout le reste comme avant."
     ),
     "supervisord calls it as poll(): it returns what can be read and written.": (
         "supervisord l'appelle sous le nom de poll() : elle rend ce qui peut être lu et écrit."
