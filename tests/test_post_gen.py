@@ -81,7 +81,7 @@ def test_a_taken_port_is_only_a_warning(template: Path, short_folder: Path) -> N
         holder.bind(("127.0.0.1", free_port()))
         holder.listen()
         address = "{}:{}".format(*holder.getsockname())
-        done = generate(template, short_folder / "taken", f"bind={address}")
+        done = generate(template, short_folder / "taken", f"bind={address}", "web_interface=off")
     assert done.returncode == 0
     assert done.stderr == f"Warning: something already listens on {address} of this machine.\n"
     assert (short_folder / "taken" / "my_site").is_dir()
