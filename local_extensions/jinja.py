@@ -61,7 +61,7 @@ def check_answers(answers: Mapping[str, object]) -> str:
 
 def check_command_line(_: str) -> str:
     """As `check_answers`, before the first question, for what the command line says wrongly."""
-    return stop_if(command_line_refusal("fr" if wants_french(os.environ) else "en"))
+    return stop_if(command_line_refusal("fr" if wants_french(os.environ.copy()) else "en"))
 
 
 def stop_if(message: str) -> str:
