@@ -11,5 +11,5 @@ sys.path.insert(0, os.getcwd())
 from local_extensions import prompts
 
 prompts.mark_copy()
-if prompts.wants_french(os.environ):
+if prompts.wants_french(os.environ.copy()):
     prompts.translate_questions("cookiecutter.json")

@@ -224,6 +224,9 @@ FRENCH: dict[str, str] = {
     "Not the Python of an active venv, which may be the one that is made anew.": (
         "Pas le Python d'un venv activé, qui peut être celui que l'on refait."
     ),
+    "-S: Python starts sooner where it need not look at installed packages.": (
+        "-S : Python démarre plus vite s'il n'a pas à regarder les paquets installés."
+    ),
     "Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install"
     " python3 python3-venv": (
         "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
@@ -268,10 +271,10 @@ FRENCH: dict[str, str] = {
     "%s can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
         "%s ne peut créer de venv avec pip. Sous Debian ou Ubuntu : sudo apt install python3-venv"
     ),
-    "Compiles the packages while the steps below go on. pip, which the site never runs, can wait"
-    " until it is used.": (
-        "Compile les paquets pendant les étapes suivantes. pip, dont le site ne se sert pas, attendra"
-        " qu'on l'appelle."
+    "Compiles the packages while the steps below go on. pip and the packages' tests, which the site"
+    " never runs, can wait until they are used.": (
+        "Compile les paquets pendant les étapes suivantes. pip et les tests des paquets, dont le site"
+        " ne se sert pas, attendront qu'on les appelle."
     ),
     "A module that only another Python understands may stay as it is.": (
         "Un module que seul un autre Python comprend peut rester tel quel."

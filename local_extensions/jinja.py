@@ -14,10 +14,11 @@ from jinja2.ext import Extension
 from jinja2.runtime import Context
 
 from . import quoting
-from .localize import mark_texts, translate_marked
+from .localize import mark_texts
 from .ports import taken_addresses
 from .prompts import TEMPLATE, is_copy, wants_french
 from .refusals import command_line_refusal, refusal
+from .rendering import prepare
 from .suggestions import suggestion
 from .translations import printable, translate
 
@@ -26,12 +27,6 @@ from .translations import printable, translate
 def _(context: Context, text: str) -> str:
     """`text` in the language answered."""
     return translate(text, context["cookiecutter"]["language"])
-
-
-@pass_context
-def localized(context: Context, rendered: str) -> str:
-    """A rendered file with its texts in the language answered."""
-    return translate_marked(rendered, context["cookiecutter"]["language"])
 
 
 def slug(project_name: str) -> str:
@@ -66,7 +61,7 @@ def check_answers(answers: Mapping[str, object]) -> str:
 
 def check_command_line(_: str) -> str:
     """As `check_answers`, before the first question, for what the command line says wrongly."""
-    return stop_if(command_line_refusal("fr" if wants_french(os.environ) else "en"))
+    return stop_if(command_line_refusal("fr" if wants_french(os.environ.copy()) else "en"))
 
 
 def stop_if(message: str) -> str:
@@ -94,6 +89,7 @@ class TemplateExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         logging.getLogger("cookiecutter.hooks").addFilter(without_traceback)
+        prepare(environment)
         environment.globals["_"] = _
         environment.globals["template_root"] = TEMPLATE
         environment.filters.update(
@@ -101,7 +97,6 @@ class TemplateExtension(Extension):
             check_answers=check_answers,
             check_command_line=check_command_line,
             idna=quoting.idna_host,
-            localized=localized,
             markdown=quoting.markdown_text,
             nginx=quoting.nginx_word,
             proxy_addresses=proxy_addresses,
@@ -113,7 +108,5 @@ class TemplateExtension(Extension):
         )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Has the texts of a file translated; what has no name (an answer, a path) has none."""
-        if name is None:
-            return source
-        return "{% filter localized %}" + mark_texts(source) + "{% endfilter %}"
+        """Marks the texts of a file; what has no name (an answer, a path) has none."""
+        return source if name is None else mark_texts(source)

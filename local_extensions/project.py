@@ -68,8 +68,8 @@ def check_syntax(path: str) -> None:
             raise Broken(mark("{file} cannot be run: {error}"), file=path, error=error) from error
     elif source.startswith(b"#!/bin/sh") and os.name == "posix":
         # The shell itself says on stderr what it does not understand.
-        code = os.spawnl(os.P_WAIT, "/bin/sh", "sh", "-n", path)
-        if code:
+        shell = os.posix_spawn("/bin/sh", ("sh", "-n", path), os.environ)
+        if code := os.waitstatus_to_exitcode(os.waitpid(shell, 0)[1]):
             raise Broken(mark("{file} cannot be run: {error}"), file=path, error=f"sh -n: {code}")
 
 

@@ -4,7 +4,6 @@ Every run begins with these, in a Python of their own: what only French needs is
 """
 
 import os
-from collections.abc import Mapping
 
 TEMPLATE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # hooks/pre_prompt.py leaves it in the copy of the template that Cookiecutter makes for that hook.
@@ -23,7 +22,7 @@ def is_copy(temporary: str) -> bool:
     return parent == temporary and name.startswith("cookiecutter") and os.path.exists(COPY_MARK)
 
 
-def wants_french(environment: Mapping[str, str]) -> bool:
+def wants_french(environment: dict[str, str]) -> bool:
     """Whether messages are wanted in French.
 
     Source: the GNU gettext manual, 2.3: LC_ALL, LC_MESSAGES and LANG in this order name the locale;

@@ -70,5 +70,7 @@ def markdown_text(value: str) -> str:
 def comment(text: str, sign: str = "#") -> str:
     """`text` as comment lines, each beginning with `sign`; no line begins with a French colon."""
     width = COMMENT_WIDTH - len(sign) - 1
-    lines = textwrap.wrap(french_typography(text), width, break_on_hyphens=False)
+    lines = [text]
+    if len(text) > width:
+        lines = textwrap.wrap(french_typography(text), width, break_on_hyphens=False)
     return "\n".join(f"{sign} {keyboard(line)}" for line in lines)

@@ -86,7 +86,7 @@ step() {
 
 #: check_space MEGABYTES: stops where fewer are free.
 check_space() {
-    free=$("$python" -c 'import shutil; print(shutil.disk_usage(".").free // 10**6)')
+    free=$("$python" -S -c 'import os; disk = os.statvfs("."); print(disk.f_bavail * disk.f_frsize // 10**6)')
     [ "$free" -ge "$1" ] ||
         die _sh("The disk of %s has %s MB free and the site needs 150: free some and run ./bootstrap.sh again.") "$PWD" "$free"
 }
@@ -99,7 +99,8 @@ cannot_write() {
 find_python() {
     for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
         #: Not the Python of an active venv, which may be the one that is made anew.
-        python=$("$python" -c 'import sys, venv; print(sys.version_info >= (3, 10) and sys._base_executable or 1 / 0)' 2>/dev/null) && return
+        #: -S: Python starts sooner where it need not look at installed packages.
+        python=$("$python" -S -c 'import importlib.util, sys; print(sys.version_info >= (3, 10) and importlib.util.find_spec("venv") and sys._base_executable or 1 / 0)' 2>/dev/null) && return
     done
     die _sh("Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install python3 python3-venv")
 }
@@ -109,14 +110,14 @@ take_lock() {
     [ -w . ] || cannot_write ""
     { mkdir -p var/log && touch "$log"; } 2>/dev/null || cannot_write "$log"
     exec 9>>"$log"
-    "$python" -c 'import fcntl; fcntl.flock(0, fcntl.LOCK_EX | fcntl.LOCK_NB)' <&9 2>/dev/null ||
+    "$python" -S -c 'import fcntl; fcntl.flock(0, fcntl.LOCK_EX | fcntl.LOCK_NB)' <&9 2>/dev/null ||
         die _sh("Another ./bootstrap.sh is at work in %s: wait until it has ended.") "$PWD"
 }
 
 check_ports() {
     pid=$(cat var/supervisord.pid 2>/dev/null) && kill -0 "$pid" 2>/dev/null && return
     # shellcheck disable=SC2086
-    taken=$("$python" -c '
+    taken=$("$python" -S -c '
 import socket, sys
 for address in sys.argv[1:]:
     host, _, port = address.rpartition(":")
@@ -133,7 +134,7 @@ for address in sys.argv[1:]:
 #: What the venv was made from: where it stands, its Python, the requirements.
 venv_made_from() {
     echo "$venv"
-    "$venv/bin/python" -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || echo "no python"
+    "$venv/bin/python" -S -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null || echo "no python"
     cksum <requirements.txt
 }
 
@@ -176,9 +177,9 @@ finish_venv() {
         done && venv_made_from >"$stamp.new" && mv "$stamp.new" "$stamp"
 }
 
-#: Compiles the packages while the steps below go on. pip, which the site never runs, can wait until it is used.
+#: Compiles the packages while the steps below go on. pip and the packages' tests, which the site never runs, can wait until they are used.
 compile_packages() {
-    venv/bin/python -m compileall -qq -x site-packages/pip/ venv/lib/ >/dev/null 2>&1 &
+    venv/bin/python -m compileall -qq -x 'site-packages/pip/|/tests/' venv/lib/ >/dev/null 2>&1 &
     compiling=$!
 }
 
