@@ -6,18 +6,23 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pytest
 import test_nginx
-from conftest import ENVIRONMENT, Project, Run, Site, eventually, free_port
+from conftest import ENVIRONMENT, ROOT, Project, Run, Site, eventually, free_port
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from test_bootstrap import SYSTEM, USER
 from test_release import AS_USER
+
+from local_extensions.translations import NARROW_NO_BREAK_SPACE, NO_BREAK_SPACE
+
+# Code in a line of prose that is a whole command; a name alone is none.
+COMMAND = re.compile(r"(?:apt|cookiecutter|docker|pip|pre-commit|ssh|sudo|[\w.~]*/\S+) \S")
 
 
 @dataclass
@@ -69,6 +74,41 @@ class Lesson:
     def spans(self) -> list[str]:
         return [span for section in self.sections for span in section.spans]
 
+    @property
+    def links(self) -> list[str]:
+        """Where links and pictures lead."""
+        return [link for section in self.sections for link in section.links]
+
+    def check_translation(self, english: "Lesson", in_french: Callable[[str], str]) -> None:
+        """Asserts that this one says what the English one says, in the same places.
+
+        `in_french` gives code, or a link, of the English one as the French one has it.
+        """
+        assert [each.level for each in self.sections] == [each.level for each in english.sections]
+        for ours, theirs in zip(self.sections, english.sections, strict=True):
+            blocks = [(kind, in_french(text)) for kind, text in theirs.blocks]
+            assert ours.blocks == blocks, ours.title
+            assert sorted(ours.spans) == sorted(map(in_french, theirs.spans)), ours.title
+            assert ours.links == list(map(in_french, theirs.links)), ours.title
+            assert len(ours.prose) == len(theirs.prose), ours.title
+
+    def check_typography(self) -> None:
+        """Asserts that its prose is written as French is, and that its code is not."""
+        for section in self.sections:
+            for prose in section.prose:
+                assert faults(prose) == [], prose
+            for code in (*section.spans, *(text for _, text in section.blocks)):
+                assert not re.search("[\u202f\u00a0’«»]", code), code
+
+
+def faults(french: str) -> list[str]:
+    """What is not as in a French book: spaces, apostrophes, quotation marks, accents."""
+    wrong = (
+        f"(?<!{NARROW_NO_BREAK_SPACE})[;!?]|(?<!{NO_BREAK_SPACE})[:»]|«(?!{NO_BREAK_SPACE})"
+        r"|['\"]|[.]{3}|oeu|\b(?:A|Ca|Etat|Ecri[tv]\w*)\b"
+    )
+    return re.findall(wrong, french)
+
 
 def _inline(tokens: list[Token], section: Section) -> str:
     """The prose of a paragraph; its code and links go to the section."""
@@ -78,14 +118,40 @@ def _inline(tokens: list[Token], section: Section) -> str:
             section.spans.append(token.content)
         elif token.type == "link_open":
             section.links.append(str(token.attrs["href"]))
+        elif token.type == "image":
+            section.links.append(str(token.attrs["src"]))
         inside_link = token.type == "link_open" or (inside_link and token.type != "link_close")
         if token.type == "softbreak":
             prose += " "
-        elif token.type == "text" and not inside_link:
+        elif token.type in ("text", "image") and not inside_link:
             prose += token.content
         elif token.type in ("code_inline", "link_close"):
             prose += "x"
     return prose
+
+
+def typed(document: str) -> Iterator[tuple[str, str]]:
+    """Commands in their order: "sh" and a block or a piece of prose; "text" and what they show."""
+    for token in MarkdownIt("commonmark").enable("table").parse(document):
+        if token.type == "fence" and token.info in ("sh", "text"):
+            yield token.info, token.content
+        for child in token.children or ():
+            if child.type == "code_inline" and COMMAND.match(child.content):
+                yield "sh", f"{child.content}\n"
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Why commands are not run where they stand, and the test that does what they do."""
+
+    reason: str
+    # File below tests, and name.
+    test: str
+
+    def check(self) -> None:
+        """Asserts that there is such a test."""
+        file, _, name = self.test.partition("::")
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(), self.test
 
 
 def shown(expected: str, output: str) -> bool:
@@ -137,7 +203,13 @@ class Reader(Site):
         command = (*alone, *AS_USER, "sh", "-ec", block)
         return Project.run(self, *command, env=self.environment)
 
-    def answer(self, command: str, answers: dict[str, str]) -> None:
+    def see_and_end(self, server: str, address: str) -> None:
+        """Starts a server, waits until it shows something, and ends it."""
+        wait = f"until curl --silent --fail {address}; do kill -0 $!; sleep 0.2; done"
+        shell = self.in_a_net_of_its_own(f"setsid {server} & {wait}; kill -- -$!")
+        assert shell.stdout, shell.stderr
+
+    def answer(self, command: str, answers: tuple[str, ...]) -> None:
         """Types the answers to a command's questions, on a terminal."""
         terminal = ("script", "--quiet", "--return", "--command", command, "/dev/null")
         with subprocess.Popen(
@@ -151,12 +223,13 @@ class Reader(Site):
             assert process.stdin
             assert process.stdout
             said = b""
-            for question, answer in answers.items():
-                while question.encode() not in said:
+            for answer in answers:
+                while not said.endswith(b": "):
                     letter = process.stdout.read(1)
                     assert letter, said
                     said += letter
                 process.stdin.write(f"{answer}\n".encode())
+                said += b"\n"
             process.stdout.read()
         assert process.returncode == 0, said
 
@@ -174,17 +247,18 @@ class Reader(Site):
         path.write_text(text.replace(old, new))
 
 
-@pytest.fixture(scope="module")
-def made(bake: Callable[..., Project], short_folder: Path) -> Iterator[Reader]:
+@contextmanager
+def reader(bake: Callable[..., Project], folder: Path, **answers: str) -> Iterator[Reader]:
     """A project as a newcomer has it: nothing of it was run."""
-    home = Path(tempfile.mkdtemp(prefix="r", dir=short_folder))
+    home = Path(tempfile.mkdtemp(prefix="r", dir=folder))
     port, web_port = free_port(), free_port()
+    answers.setdefault("web_interface", f"127.0.0.1:{web_port}")
     project = bake(
         project_slug="lesson",
         install_dir=f"{home}/lesson",
         domain_name=test_nginx.DOMAIN,
         bind=f"127.0.0.1:{port}",
-        web_interface=f"127.0.0.1:{web_port}",
+        **answers,
     )
     shutil.copytree(project.path, home / "lesson")
     (home / "uv").mkdir()
@@ -193,10 +267,12 @@ def made(bake: Callable[..., Project], short_folder: Path) -> Iterator[Reader]:
     if AS_USER:
         subprocess.run(["chown", "-R", USER, home], check=True)
     reader = Reader(home / "lesson", port, web_port)
-    yield reader
-    for config in home.glob("*/current/deploy/supervisord.conf"):
-        reader.supervisorctl("-c", str(config), "shutdown")
-    reader.stop()
+    try:
+        yield reader
+    finally:
+        for config in home.glob("*/current/deploy/supervisord.conf"):
+            reader.supervisorctl("-c", str(config), "shutdown")
+        reader.stop()
 
 
 def serves(site: Reader) -> bool:

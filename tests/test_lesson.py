@@ -9,28 +9,50 @@ from pathlib import Path
 
 import pytest
 from conftest import LANGUAGES, Project
-from lesson import Lesson, Reader, lesson_of, made, serves, shown
+from lesson import Elsewhere, Lesson, lesson_of, reader, serves, shown, typed
 
 from local_extensions.translations import translate
 
-__all__ = ["made"]  # a fixture
-
-# Blocks that need a server or a second machine: what they run, and where that is tested.
+# How commands begin that are not run here.
 ELSEWHERE = {
-    "sudo deploy/release.sh\n": "root's: tests/booted; as its owner, with --into: here",
-    "sudo apt install python3-venv": "root's: tests/booted installs on Debian 12 and 13",
-    "sudo service supervisord status\n": "of an installed site: tests/booted",
-    "sudo apt install certbot": "a certificate takes a public name; https.conf: test_nginx.py",
-    "ssh -N": "from another machine: the trouble of the web interface, here",
+    "sudo apt install python3-venv curl\n": Elsewhere(
+        "root's: what the booted machines have",
+        "booted/scenario.py::test_it_is_installed_and_answers",
+    ),
+    "sudo deploy/release.sh\n": Elsewhere(
+        "root's; as its owner, with --into, it is here",
+        "booted/scenario.py::test_a_release_and_its_rollback_lose_no_request",
+    ),
+    "sudo apt install python3-venv nginx cron\n": Elsewhere(
+        "root's", "booted/scenario.py::test_it_is_installed_and_answers"
+    ),
+    "sudo service supervisord status\n": Elsewhere(
+        "of an installed site", "booted/scenario.py::test_the_service_obeys"
+    ),
+    "deploy/install.sh --service": Elsewhere(
+        "root's", "booted/scenario.py::test_two_sites_do_not_touch_each_other"
+    ),
+    "deploy/install.sh --uninstall\n": Elsewhere(
+        "root's", "booted/scenario.py::test_uninstall_leaves_nothing"
+    ),
+    "sudo apt install certbot": Elsewhere(
+        "a certificate takes a public name; one of its own is found there",
+        "booted/scenario.py::test_with_a_certificate_it_speaks_https",
+    ),
+    "ssh -N": Elsewhere(
+        "from another machine", "test_lesson_troubles.py::test_the_web_interface_cannot_be_reached"
+    ),
 }
+# It stays until Ctrl-C, on a port that it chooses itself.
+RUNSERVER = "venv/bin/python manage.py runserver\n"
 INTERACTIVE = {
-    "venv/bin/python manage.py createsuperuser\n": {
-        "Username": "reader",
-        "Email address": "reader@example.com",
-        "Password:": "I like gunicorns",
-        "Password (again)": "I like gunicorns",
-    }
+    "venv/bin/python manage.py createsuperuser\n": (
+        *("reader", "reader@example.com"),
+        *["I like gunicorns"] * 2,
+    )
 }
+# What the prose says of an output.
+CLAIMED = {"venv/bin/python manage.py check --deploy\n": "System check identified 4 issues"}
 
 
 @pytest.fixture(scope="module", params=["127.0.0.1:9001", "off"], ids=["web", "no-web"])
@@ -48,7 +70,7 @@ def both(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> dict[s
 
 
 def as_the_site_says(text: str) -> str:
-    """A block of the English lesson with the site's own messages in French."""
+    """Code of the English lesson with the site's own messages in French."""
     for english in ("%s: restarting (%d of %d)", "%s: running"):
         message = re.escape(english).replace("%s", r"(\S+)").replace("%d", r"(\d+)")
         french = translate(english, "fr").replace("%d", "%s")
@@ -60,24 +82,11 @@ def as_the_site_says(text: str) -> str:
 def test_both_languages_say_the_same(both: dict[str, Project]) -> None:
     english, french = (lesson_of(both[language]) for language in LANGUAGES)
     assert len(english.sections) > 30
-    assert [each.level for each in french.sections] == [each.level for each in english.sections]
-    for ours, theirs in zip(french.sections, english.sections, strict=True):
-        blocks = [(kind, as_the_site_says(text)) for kind, text in theirs.blocks]
-        assert ours.blocks == blocks, ours.title
-        assert sorted(ours.spans) == sorted(theirs.spans), ours.title
-        assert ours.links == theirs.links, ours.title
-        assert len(ours.prose) == len(theirs.prose), ours.title
+    french.check_translation(english, as_the_site_says)
 
 
 def test_french_is_written_with_french_typography(both: dict[str, Project]) -> None:
-    for section in lesson_of(both["fr"]).sections:
-        for prose in section.prose:
-            assert not re.search("[^\u202f][;!?]", prose), prose
-            assert not re.search("[^\u00a0]:", prose), prose
-            assert not re.search("«[^\u00a0]|[^\u00a0]»", prose), prose
-            assert not re.search("['\"]|[.]{3}|oeu|Etat|Ecri[vt]|^A ", prose), prose
-        for code in (*section.spans, *(text for _, text in section.blocks)):
-            assert not re.search("[\u202f\u00a0’«»]", code), code
+    lesson_of(both["fr"]).check_typography()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -156,34 +165,49 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
 
 
 def lines_of(lesson: Lesson) -> Iterator[tuple[str, str]]:
-    """Each block of commands before the troubles, and what the lesson shows of its output."""
-    titles = [section.title for section in lesson.sections]
-    blocks = [
-        block
-        for section in lesson.sections[: titles.index("Troubles")]
-        for block in section.blocks
-        if block[0] in ("sh", "text")
-    ]
+    """The commands before the troubles, and what the lesson shows of their output."""
+    chapters = [section.title for section in lesson.sections if section.level == "h2"]
+    troubles = f"\n## {chapters[-2]}\n"
+    blocks = list(typed(lesson.text.partition(troubles)[0]))
     for (kind, text), (following, sample) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
         if kind == "sh":
             yield text, sample if following == "text" else ""
 
 
-def test_the_commands_run_in_order_as_written(made: Reader) -> None:
+@pytest.mark.parametrize(
+    "answers",
+    [{"language": "en"}, {"language": "fr", "web_interface": "off"}],
+    ids=["en, web", "fr, no web"],
+)
+def test_the_commands_run_in_order_as_written(
+    answers: dict[str, str], bake: Callable[..., Project], short_folder: Path
+) -> None:
     listed = set()
-    for block, sample in lines_of(lesson_of(made)):
-        elsewhere = [start for start in ELSEWHERE if block.startswith(start)]
-        listed.update(elsewhere)
-        if elsewhere:
-            continue
-        if block in INTERACTIVE:
-            made.answer(block.strip(), INTERACTIVE[block])
-            continue
-        output = made.type(block, check=not sample)
-        deadline = time.monotonic() + 60
-        while sample and not shown(sample, output):
-            # A machine slower than the reader's: the last command is asked again.
-            assert time.monotonic() < deadline, (block, output)
-            output = made.type(block.splitlines()[-1], check=False)
-    assert listed == set(ELSEWHERE)
-    assert serves(made)
+    with reader(bake, short_folder, **answers) as site:
+        for block, sample in lines_of(lesson_of(site)):
+            elsewhere = [start for start in ELSEWHERE if block.startswith(start)]
+            listed.update(elsewhere)
+            if elsewhere:
+                continue
+            if block in INTERACTIVE:
+                site.answer(block.strip(), INTERACTIVE[block])
+                continue
+            if block == RUNSERVER:
+                site.see_and_end(block.strip(), "http://127.0.0.1:8000/healthz")
+                continue
+            output = site.type(block, check=not sample)
+            assert CLAIMED.get(block, "") in output
+            deadline = time.monotonic() + 60
+            while sample and not shown(sample, output):
+                # A machine slower than the reader's: the last command is asked again.
+                assert time.monotonic() < deadline, (block, output)
+                output = site.type(block.splitlines()[-1], check=False)
+        assert serves(site)
+    assert listed == {
+        start for start in ELSEWHERE if start != "ssh -N" or "web_interface" not in answers
+    }
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_does_not_run_here_is_tested_elsewhere(elsewhere: Elsewhere) -> None:
+    elsewhere.check()

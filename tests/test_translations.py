@@ -4,14 +4,21 @@ import ast
 import json
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Project
+from lesson import faults
 
 from local_extensions import localize
 from local_extensions.french import FRENCH
-from local_extensions.translations import french_typography, printable, translate
+from local_extensions.translations import (
+    NARROW_NO_BREAK_SPACE,
+    NO_BREAK_SPACE,
+    french_typography,
+    printable,
+    translate,
+)
 
 
 def texts_of_templates() -> Iterator[str]:
@@ -66,6 +73,23 @@ def test_typography() -> None:
     assert french_typography(typed) == (
         "L’été\u00a0: «\u00a0déjà\u00a0»\u202f; vraiment\u202f? Oui\u202f!"
     )
+
+
+def test_french_pages_have_french_typography_and_code_has_none(
+    bake: Callable[..., Project],
+) -> None:
+    """Comments are code here: they are typed on an ordinary keyboard."""
+    project = bake(language="fr", author_name="Zoé", description="Un site", project_name="Site")
+    files = [path for path in project.path.rglob("*") if path.is_file() and path.suffix != ".md"]
+    pages = [path for path in files if path.suffix == ".html"]
+    assert len(pages) > 5
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        if path in pages:
+            prose = re.split(r"<code>.*?</code>|<[^>]*>|{%.*?%}|{{.*?}}", text)
+            assert [faults(piece) for piece in prose if faults(piece)] == [], path
+        else:
+            assert not re.search(f"[{NARROW_NO_BREAK_SPACE}{NO_BREAK_SPACE}’]", text), path
 
 
 @pytest.mark.parametrize(
