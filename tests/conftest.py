@@ -33,6 +33,13 @@ TEMPLATE_PARTS = (
     "{{cookiecutter.project_slug}}",
 )
 LANGUAGES = ("en", "fr")
+# The files that take longest, the longest first: what is left for the end is short, and the
+# workers end together.
+LONGEST = (
+    *("debian_12", "debian_13", "bootstrap", "release", "document_commands", "lesson_troubles"),
+    *("proof", "no_request_lost", "web_interface", "lesson", "init_script", "trouble"),
+    *("supervisor_plugin", "pages", "demo", "files", "site", "nginx"),
+)
 # What a login shell has; the tests' own settings must not reach the sites. Package indexes and
 # certificates are the machine's: they stay.
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "PIP_", "UV_", "SSL_CERT_", "CURL_CA_BUNDLE")
@@ -58,6 +65,12 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=health,
     )
     settings.load_profile("ours")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of LONGEST, then of their names."""
+    rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 def require(tool: str) -> str:

@@ -23,7 +23,7 @@ def home(short_folder: Path) -> Iterator[Path]:
 def demo(home: Path, *arguments: str) -> Run:
     return subprocess.run(
         [ROOT / "script" / "demo", *arguments],
-        env={**ENVIRONMENT, "HOME": str(home)},
+        env={**ENVIRONMENT, "HOME": str(home), "TMPDIR": str(home)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

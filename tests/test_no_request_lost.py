@@ -222,7 +222,7 @@ def test_a_hung_request_ends_its_worker(site: Site, background: ThreadPoolExecut
     old = {worker for master in masters.values() for worker in site.workers(master)}
     begin = time.monotonic()
     hung = background.submit(lambda: failure(lambda: site.get("/hang", timeout=60)))
-    with visitors(site.port) as visits:
+    with visitors(site.port, rest=0.1) as visits:
         assert hung.result()
         assert time.monotonic() - begin < 30
     assert visits.failures == {}

@@ -161,3 +161,17 @@ def test_an_answer_that_looks_like_a_text_stays_as_it_is() -> None:
         answers = {"name": name, "language": "fr"}
         rendered = environment.get_template("file").render(cookiecutter=answers)
         assert rendered == f"x = {python_string(name)}  # Ça marche\n"
+
+
+def test_what_holds_no_jinja_is_its_own_text() -> None:
+    """A file is translated nonetheless; a path and an answer have no texts."""
+    source = 'x = 1  # _("It works")\n{ }\n'
+    environment = Environment(
+        loader=DictLoader({"file": source}),
+        extensions=[TemplateExtension],
+        keep_trailing_newline=True,
+    )
+    answers = {"language": "fr"}
+    rendered = environment.get_template("file").render(cookiecutter=answers)
+    assert rendered == "x = 1  # Ça marche\n{ }\n"
+    assert environment.from_string(source).render(cookiecutter=answers) == source

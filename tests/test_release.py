@@ -47,6 +47,8 @@ REHEARSAL, TURN = STEPS[6], STEPS[9]
 BUSY = "Another release is under way in "
 # The machine that tests is shared, and its clock ticks for others too.
 LONGEST_PAUSE = 2.0
+# Of each of the 16 visitors, in seconds: 300 requests a second leave a processor to the release.
+REST = 0.05
 
 Change = Callable[[Path], None]
 
@@ -277,7 +279,7 @@ def test_new_code_and_back(server: Server) -> None:
     config = replace("deploy/supervisord.conf", "stopwaitsecs = 40", "stopwaitsecs = 41")
     table = migration("0001_table", 'migrations.RunSQL("CREATE TABLE basket (id integer)")')
     css = append("pages/static/pages/site.css", "/* new */\n")
-    with visitors(server.port) as visits:
+    with visitors(server.port, rest=REST) as visits:
         done = server.release(title("New"), table, css, config)
     assert (visits.failures, steps(done), done.stderr) == ({}, STEPS, "")
     assert visits.pause < LONGEST_PAUSE
@@ -292,7 +294,7 @@ def test_new_code_and_back(server: Server) -> None:
     )
 
     new = server.current
-    with visitors(server.port) as visits:
+    with visitors(server.port, rest=REST) as visits:
         done = server.release(options=("--rollback",))
     assert (visits.failures, steps(done), done.stderr) == ({}, STEPS[-2:], "")
     assert visits.pause < LONGEST_PAUSE
@@ -310,7 +312,7 @@ def test_other_requirements(server: Server, short_folder: Path) -> None:
     lock = append("requirements.txt", tiny_wheel(wheels))
     wheels.chmod(0o755)
     venv = (server.path / "current" / "venv").resolve()
-    with visitors(server.port) as visits:
+    with visitors(server.port, rest=REST) as visits:
         server.release(
             lock, append("pages/views.py", "import tiny\n"), options=("--wheelhouse", str(wheels))
         )
@@ -337,7 +339,7 @@ def test_another_python(server: Server, short_folder: Path, version: str) -> Non
         executables = (Path(f"/proc/{pid}/exe").readlink() for pid in server.masters().values())
         return {executable.is_relative_to(upgraded) for executable in executables}
 
-    with visitors(server.port) as visits:
+    with visitors(server.port, rest=REST) as visits:
         server.release(PATH=f"{upgraded}/bin:{server.environment['PATH']}")
         assert runs() == {True}
         server.release(options=("--rollback",))

@@ -112,7 +112,7 @@ def test_the_disk_of_the_logs_is_full(
     eventually(lambda: len(stopped.masters()) == 2)
     if not full_from_the_start:
         fill(small_disk)
-    with visitors(stopped.port) as visits:
+    with visitors(stopped.port, rest=0.05) as visits:
         stopped.supervisorctl("rolling_restart", "gu-trouble", check=True)
     assert visits.failures == {}
     kill(stopped, "gu-trouble:master-1")
@@ -254,7 +254,7 @@ def test_the_clock_jumps(stopped: Site, tmp_path: Path) -> None:
     eventually(lambda: len(stopped.masters()) == 2, 30)
     for hours in (1, -1):
         masters = stopped.masters()
-        with visitors(stopped.port) as visits:
+        with visitors(stopped.port, rest=0.05) as visits:
             with offset.open("r+b") as file:
                 file.write(struct.pack("l", hours * 3600))
             time.sleep(6)  # supervisord's ticks come every five seconds
@@ -264,6 +264,6 @@ def test_the_clock_jumps(stopped: Site, tmp_path: Path) -> None:
         assert abs(date.timestamp() - time.time() - hours * 3600) < 60  # it did jump
         kill(stopped, "gu-trouble:master-1")
         eventually(lambda: len(stopped.masters()) == 2, 30)
-        with visitors(stopped.port) as visits:
+        with visitors(stopped.port, rest=0.05) as visits:
             stopped.supervisorctl("rolling_restart", "gu-trouble", check=True)
         assert visits.failures == {}
