@@ -4,15 +4,12 @@ The tests stand in the order of a server's life, and each needs those before it.
 """
 
 import http.client
-import os
 import re
 import shutil
 import socket
 import sqlite3
 import ssl
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project, Response, Run, eventually, require
-from machine import CODE, Machine, load, overlay, tree, wheelhouse
+from machine import CODE, Machine, booted, load, require_root, tree, wheelhouse
 
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
 INITS = ("systemd", "sysvinit")
@@ -94,20 +91,9 @@ class Server:
 
 @pytest.fixture(scope="module", params=INITS)
 def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Iterator[Machine]:
-    lack = pytest.fail if os.environ.get("CI") else pytest.skip
-    if sys.platform != "linux" or os.geteuid() != 0:
-        lack("a machine is booted as root on Linux")
-    for tool in ("debootstrap", "systemd-nspawn", "nsenter", "script", "openssl"):
-        require(tool)
-    requirements = bake().path / "requirements.txt"
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dgs")))
-        layers = tree(request.module.SUITE, request.param)
-        root = stack.enter_context(overlay(layers, folder / "disk"))
-        bind = f"--bind-ro={wheelhouse(requirements)}:/wheels"
-        machine = Machine(root, request.param, bind)
-        stack.callback(machine.end)
-        machine.boot()
+    require_root()
+    bind = f"--bind-ro={wheelhouse(bake().path / 'requirements.txt')}:/wheels"
+    with booted(tree(request.module.SUITE, request.param), request.param, bind) as machine:
         yield machine
 
 
