@@ -104,6 +104,7 @@ class TemplateExtension(Extension):
             localized=localized,
             markdown=quoting.markdown_text,
             nginx=quoting.nginx_word,
+            nginx_server_name=quoting.nginx_server_name,
             proxy_addresses=proxy_addresses,
             python=quoting.python_string,
             refusal=refusal,
