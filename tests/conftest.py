@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -60,12 +60,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("ours")
 
 
+def lack(reason: str) -> NoReturn:
+    """Skips the test, saying why; in CI it fails."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
 def require(tool: str) -> str:
-    """The tool's path. Without it the test is skipped, saying so; in CI it fails."""
-    path = shutil.which(tool)
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{tool} is not installed")
-    return path
+    """The tool's path; without it the test cannot be."""
+    return shutil.which(tool) or lack(f"{tool} is not installed")
 
 
 def pythons(*versions: str) -> dict[str, str]:

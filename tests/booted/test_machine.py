@@ -65,3 +65,19 @@ def test_a_mortal_command_dies_with_the_tests() -> None:
         run.kill()
         # The pipe closes once the last of them is gone.
         run.stdout.read()
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 failed")])
+def test_nobody_but_root_boots_a_machine(ci: str, outcome: str) -> None:
+    require_root()
+    pytest_ = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        ["unshare", "--user", *pytest_, "-k", "mortal", __file__],
+        cwd=ROOT,
+        env={**os.environ, "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "a machine is booted as root on Linux" in done.stdout
+    assert outcome in done.stdout
