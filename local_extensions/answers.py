@@ -81,6 +81,8 @@ SYSTEM_FOLDERS = frozenset(
 )
 # A UNIX socket's path has 107 bytes on Linux (unix(7)); the rest is for the folders below.
 INSTALL_DIR_LENGTH = 60
+# A file's name has 255 bytes; the oldest of nginx's logs is called HOST.access.log.14.gz.
+HOST_LENGTH = 238
 
 EXAMPLES = {
     "language": "fr",
@@ -223,9 +225,15 @@ def check_domain_name(value: str) -> None:
         host = idna_host(value)
     except idna.IDNAError:
         host = ""
-    well_formed = re.fullmatch(rf"(?:{label}\.)*{label}", host) and len(host) <= 253
+    well_formed = re.fullmatch(rf"(?:{label}\.)*{label}", host)
     if not well_formed or host.rpartition(".")[2].isdigit():
         raise Refused(mark("Write a host name alone, without http://, port or path."))
+    if len(host) > HOST_LENGTH:
+        raise Refused(
+            mark("It has {length} characters; at most {limit} fit."),
+            length=len(host),
+            limit=HOST_LENGTH,
+        )
 
 
 def check_time_zone(value: str) -> None:
@@ -306,9 +314,10 @@ def check_install_dir(value: str) -> None:
 def check_run_user(value: str) -> None:
     """A user other than root.
 
-    Valid: www-data, site_1. Invalid: root, 1000, Zoé. Source: Debian's adduser, NAME_REGEX.
+    Valid: www-data, site_1. Invalid: root, 1000, Zoé. Source: Debian's adduser, NAME_REGEX; of its
+    32 letters systemd wants one less (User/Group Name Syntax, "strict").
     """
-    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", value):
         raise Refused(mark("Write a user name: small letters, digits, - and _."))
     if value == "root":
         raise Refused(mark("A web site must not run as root: who breaks in owns the machine."))

@@ -99,6 +99,7 @@ class TemplateExtension(Extension):
             idna=quoting.idna_host,
             markdown=quoting.markdown_text,
             nginx=quoting.nginx_word,
+            nginx_server_name=quoting.nginx_server_name,
             proxy_addresses=proxy_addresses,
             python=quoting.python_string,
             refusal=refusal,

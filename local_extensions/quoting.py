@@ -39,6 +39,15 @@ def nginx_word(value: str) -> str:
     return '"' + re.sub(r'([\\"])', r"\\\1", value) + '"'
 
 
+def nginx_server_name(host: str) -> str:
+    """A host in nginx's server_name; of more than 46 letters, written as a regular expression.
+
+    nginx's table of names would need a larger server_names_hash_bucket_size, a setting that may
+    stand once in all the files that the sites of a server share; regular expressions need none.
+    """
+    return host if len(host) <= 46 else "~^" + host.replace(".", r"\.") + "$"
+
+
 def systemd_word(value: str) -> str:
     """One word of a command or list in a systemd unit (systemd.syntax(7), systemd.unit(5)).
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -73,12 +73,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
+def lack(reason: str) -> NoReturn:
+    """Skips the test, saying why; in CI it fails."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
 def require(tool: str) -> str:
-    """The tool's path. Without it the test is skipped, saying so; in CI it fails."""
-    path = shutil.which(tool)
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{tool} is not installed")
-    return path
+    """The tool's path; without it the test cannot be."""
+    return shutil.which(tool) or lack(f"{tool} is not installed")
 
 
 def pythons(*versions: str) -> dict[str, str]:

@@ -69,6 +69,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             "été.fr",
             "EXAMPLE.com",
             "1.fr",
+            "a." * 118 + "fr",
         ],
         [
             "",
@@ -81,7 +82,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             "a..fr",
             "a.fr.",
         ]
-        + ["10.0.0.1", "a" * 64 + ".fr", "a.fr\n"],
+        + ["10.0.0.1", "a" * 64 + ".fr", "b" + "a." * 118 + "fr", "a.fr\n"],
     ),
     "time_zone": (
         ["UTC", "Europe/Paris", "America/Argentina/Buenos_Aires", "Etc/GMT+1"],
@@ -157,8 +158,8 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
         + ["/srv/a b", "/srv/é", "/srv/$x", "//srv/x", "/root/x", "/srv/" + "a" * 56, "/srv/x\n"],
     ),
     "run_user": (
-        ["www-data", "site_1", "_x"],
-        ["", "root", "0", "1000", "Zoe", "a b", "a" * 33, "www-data\n"],
+        ["www-data", "site_1", "_x", "a" * 31],
+        ["", "root", "0", "1000", "Zoe", "a b", "a" * 32, "www-data\n"],
     ),
 }
 CASES = [

@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 from conftest import require
 from cookiecutter.main import cookiecutter
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
 from markdown_it import MarkdownIt
 from supervisor.options import ServerOptions
 
-from local_extensions.answers import RULES, problems
+from local_extensions.answers import EXAMPLES, RULES, problems
 from local_extensions.quoting import idna_host
 from local_extensions.suggestions import is_good
 
@@ -150,8 +150,8 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{}}
 http {{
-    # Debian's own suits names of up to some 45 letters.
-    server_names_hash_bucket_size 512;
+    # As Debian's: with a site for the requests to no site
+    server {{ listen 28080 default_server; server_name _; }}
     include {folder}/*/https.conf;
 }}
 """
@@ -239,6 +239,7 @@ def test_accepted_answers_are_read_back(generate: Bake, short_folder: Path) -> N
     batch = Batch(Path(tempfile.mkdtemp(dir=short_folder)))
 
     @given(answers=good_answers)
+    @example(answers={**EXAMPLES, "domain_name": "a." * 118 + "fr"})
     def check(answers: dict[str, str]) -> None:
         project = generate(answers)
         try:

@@ -7,37 +7,48 @@ import os
 import pwd
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conftest import Run, eventually, require
+from conftest import Run, eventually, lack, require
 
 T = TypeVar("T")
 
 # What a Debian server has besides its essential packages.
-PACKAGES = "adduser,ca-certificates,cron,dbus,nginx-light,procps,python3,python3-venv,systemd-sysv"
+PACKAGES = "adduser,ca-certificates,cron,dbus,logrotate,nginx-light,procps,python3,python3-venv,systemd-sysv"
 TO_SYSVINIT = """
 mount -t proc proc /proc
-apt-get update -qq
-apt-get install -qq --allow-remove-essential --no-install-recommends sysvinit-core systemd-sysv-
-apt-get purge -qq --allow-remove-essential systemd
-umount /proc
+apt-get update
+apt-get install -y --allow-remove-essential --no-install-recommends sysvinit-core systemd-sysv-
+apt-get purge -y --allow-remove-essential systemd
 """
+# A command that dies with the tests, whatever ends them, and with it its children and its mounts.
+MORTAL = [
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+]
 # Where an administrator has code that is not installed.
 CODE = "/usr/local/src"
 CLONE_NEWNET = 0x40000000  # setns(2)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOGIN = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
+
+
+def require_root() -> None:
+    """Nobody else boots a machine, and only Linux does."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        lack("a machine is booted as root on Linux")
+    for tool in ("debootstrap", "systemd-nspawn", "nsenter"):
+        require(tool)
 
 
 def cache() -> Path:
@@ -59,24 +70,44 @@ def mirror() -> str:
     """The Debian mirror that this machine's apt uses."""
     wanted = "--format=$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Component: main"
     found = subprocess.check_output(["apt-get", "indextargets", *wanted], text=True).split()
-    return next(uri for uri in found if "security" not in uri)
+    return next((uri for uri in found if "security" not in uri), "http://deb.debian.org/debian")
 
 
-@contextmanager
-def overlay(layers: list[Path], upper: Path) -> Iterator[Path]:
-    """The layers, the first on top, with what is written in `upper`."""
-    work, merged = upper.with_name(f"{upper.name}.work"), upper.with_name(f"{upper.name}.root")
-    for folder in (upper, work, merged):
-        folder.mkdir(exist_ok=True)
+def make(path: Path, *command: str, **options: Any) -> None:
+    """Makes a folder by a command that needs the network, and takes it as its last word.
+
+    Tries three times; then the test fails with what the command said last.
+    """
+    unfinished = path.with_suffix(".unfinished")
+    whole = [*MORTAL, *command, str(unfinished)]
+    for pause in (5, 30, 0):
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        unfinished.mkdir()
+        done: Run = subprocess.run(
+            whole,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            **options,
+        )
+        if done.returncode == 0:
+            unfinished.rename(path)
+            return
+        time.sleep(pause)
+    last_words = "\n".join(done.stdout.splitlines()[-20:])
+    raise AssertionError(f"{shlex.join(whole)}: {done.returncode}\n{last_words}")
+
+
+def overlay(layers: list[Path]) -> str:
+    """A script for a folder: root/ gets the layers, the first on top, and disk/ what is written."""
     lower = ":".join(map(str, layers))
-    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, merged], check=True)
-    try:
-        yield merged
-    finally:
-        subprocess.run(["umount", "--lazy", merged], check=True)
-        shutil.rmtree(work)
-        merged.rmdir()
+    return f"""
+mkdir "$1/disk" "$1/work" "$1/root"
+options="lowerdir={lower},upperdir=$1/disk,workdir=$1/work"
+mount -t overlay overlay -o "$options" "$1/root"
+"""
 
 
 def tree(suite: str, init: str) -> list[Path]:
@@ -85,24 +116,19 @@ def tree(suite: str, init: str) -> list[Path]:
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
     with locked(f"{suite}-{digest}") as base:
         if not base.exists():
-            unfinished = base.with_suffix(".unfinished")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            options = ("--variant=minbase", f"--include={PACKAGES}")
-            command = (require("debootstrap"), *options, suite, str(unfinished), mirror())
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            unfinished.rename(base)
+            script = f"""
+debootstrap --variant=minbase --include={PACKAGES} {suite} "$1" {mirror()} ||
+    {{ tail -n 20 "$1/debootstrap/debootstrap.log"; exit 1; }}
+"""
+            make(base, "sh", "-ec", script, "sh")
         if init == "systemd":
             return [base]
         layer = base.with_suffix(".sysvinit")
         if not layer.exists():
-            unfinished = base.with_suffix(".unfinished")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            with overlay([base], unfinished) as root:
-                enter = ("chroot", str(root), "sh", "-ec", TO_SYSVINIT)
-                environment = {**LOGIN, "DEBIAN_FRONTEND": "noninteractive"}
-                subprocess.run(enter, check=True, stdout=subprocess.DEVNULL, env=environment)
-            unfinished.rename(layer)
-        return [layer, base]
+            script = f'{overlay([base])} chroot "$1/root" sh -ec {shlex.quote(TO_SYSVINIT)}'
+            environment = {**LOGIN, "DEBIAN_FRONTEND": "noninteractive"}
+            make(layer, "sh", "-ec", script, "sh", env=environment)
+        return [layer / "disk", base]
 
 
 def wheelhouse(requirements: Path) -> Path:
@@ -110,44 +136,73 @@ def wheelhouse(requirements: Path) -> Path:
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:8]
     with locked(f"wheels-{digest}") as wheels:
         if not wheels.exists():
-            unfinished = wheels.with_suffix(".unfinished")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            only = ["--only-binary", ":all:", "--require-hashes"]
-            files = ["-r", str(requirements), "-d", str(unfinished)]
-            subprocess.run([*pip, *only, *files], check=True)
-            unfinished.rename(wheels)
+            pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes")
+            make(wheels, *pip, "--only-binary", ":all:", "-r", str(requirements), "-d")
         return wheels
+
+
+@contextmanager
+def in_the_end(script: str) -> Iterator[None]:
+    """Runs a shell script after the block, even where kill -9 ends the tests within it.
+
+    A process of its own runs it, once the tests no longer hold the other end of its input.
+    """
+    command = ("sh", "-ec", f"cat\n{script}")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as shell:
+        yield
+    assert shell.returncode == 0, script
+
+
+# Ends what runs in these control groups: systemd-nspawn takes TERM as an order to end its machine
+# and tidies up after it; what then still runs is killed.
+END = """
+pids() {{ find {groups} -name cgroup.procs -exec cat {{}} + 2>/dev/null; }}
+for signal in TERM KILL; do
+    pids | xargs -r kill -$signal 2>/dev/null || true
+    for _ in $(seq 100); do
+        [ "$(pids)" ] || break
+        sleep 0.1
+    done
+done
+find {groups} -depth -type d -exec rmdir {{}} + 2>/dev/null || true
+[ ! "$(find {groups} -prune 2>/dev/null)" ]
+umount --lazy {folder}/root || true
+rm -r --one-file-system {folder}
+"""
 
 
 class Machine:
     """One Debian, booted with a network of its own that reaches nobody."""
 
-    def __init__(self, root: Path, init: str, *options: str) -> None:
-        self.root = root
-        self.log = root.parent / "console.log"
+    def __init__(self, folder: Path, init: str, *options: str) -> None:
+        self.root = folder / "root"
+        self.log = folder / "console.log"
         self.name = f"dgs-{uuid.uuid4().hex[:8]}"
         self.init = init
         self.options = options
-        self.pid = 0
+        self.pid = 0  # of its init system
 
     def boot(self) -> None:
         """Returns once its init system has started everything."""
-        nspawn = [require("systemd-nspawn"), "--register=no", "--keep-unit", "--private-network"]
-        nspawn += ["--quiet", "-M", self.name, "-D", str(self.root), *self.options, "--boot"]
+        nspawn = ["systemd-nspawn", "--register=no", "--keep-unit", "--private-network"]
+        nspawn += ["--quiet", "--kill-signal=SIGKILL", "-M", self.name, "-D", str(self.root)]
+        nspawn += [*self.options, "--boot"]
         for group in self.cgroups:
             group.mkdir(exist_ok=True)
         enter = "".join(f"echo $$ >{group}/cgroup.procs; " for group in self.cgroups)
-        # systemd-nspawn wants a terminal.
-        script = f"exec {require('script')} -qfc {shlex.quote(' '.join(nspawn))} /dev/null"
-        self.console = subprocess.Popen(
-            ["sh", "-ec", enter + script],
-            stdin=subprocess.DEVNULL,
-            stdout=self.log.open("ab"),
-            stderr=subprocess.STDOUT,
-        )
-        self.pid = eventually(self._find_init, 30)
-        eventually(self._has_booted, 60)
+        with self.log.open("ab") as log:
+            self.console = subprocess.Popen(
+                ["sh", "-ec", f"{enter} exec {shlex.join(nspawn)}"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            # Seconds for a disk that others keep busy; with one of its own it takes 5.
+            self.pid = eventually(self._find_init, 120)
+            eventually(self._has_booted, 240)
+        except AssertionError as error:
+            raise AssertionError(self.log.read_text(errors="replace")) from error
 
     @property
     def cgroups(self) -> list[Path]:
@@ -161,9 +216,9 @@ class Machine:
 
     def _find_init(self) -> int | None:
         """The process that is number 1 in there."""
-        assert self.console.poll() is None, self.log.read_text(errors="replace")
-        nspawn = children(self.console.pid)
-        for pid in (pid for each in nspawn for pid in children(each)):
+        assert self.console.poll() is None, f"ended with {self.console.returncode}"
+        children = Path(f"/proc/{self.console.pid}/task/{self.console.pid}/children")
+        for pid in map(int, children.read_text().split()):
             with suppress(OSError):
                 status = Path(f"/proc/{pid}/status").read_text()
                 if status.partition("NSpid:")[2].split("\n")[0].split()[1:] == ["1"]:
@@ -185,18 +240,6 @@ class Machine:
         """As its administrator would."""
         self.run("poweroff")
         self.console.wait(90)
-        self.pid = 0
-
-    def end(self) -> None:
-        """However the test left it."""
-        if self.pid:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            self.console.wait(30)
-        for group in self.cgroups:
-            for folder, *_ in os.walk(group, topdown=False):
-                eventually(partial(removed, folder))
-        shutil.rmtree(f"/run/systemd/nspawn/propagate/{self.name}", ignore_errors=True)
 
     def run(self, *command: str, check: bool = True, **options: Any) -> Run:
         """Runs a command in there, as root, as in a login."""
@@ -233,7 +276,7 @@ class Machine:
         """Every path of its disk but those that come and go by themselves."""
         left_out = (
             *("dev", "proc", "run", "sys", "tmp", "var/tmp"),
-            *("var/lib/systemd", "var/log/dmesg", "var/log/journal"),
+            *("var/lib/systemd", "var/log/dmesg", "var/log/journal", "var/log/nginx/access.log"),
             CODE.removeprefix("/"),
         )
         found = set()
@@ -241,20 +284,23 @@ class Machine:
             here = Path(folder).relative_to(self.root)
             found |= {str(here / name) for name in (*folders, *files)}
             folders[:] = [name for name in folders if str(here / name) not in left_out]
-        return {path for path in found if not path.startswith(left_out)}
+        of_sqlite = ("-shm", "-wal")
+        return {
+            path for path in found if not path.startswith(left_out) and not path.endswith(of_sqlite)
+        }
 
 
-def removed(group: str) -> bool:
-    """Whether this control group is gone; the last of its processes may need a moment."""
-    with suppress(OSError):
-        Path(group).rmdir()
-    return not Path(group).exists()
-
-
-def children(pid: int) -> list[int]:
-    with suppress(OSError):
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
+@contextmanager
+def booted(layers: list[Path], init: str, *options: str) -> Iterator[Machine]:
+    """A machine of these layers, with options of systemd-nspawn; it leaves nothing behind."""
+    folder = Path(tempfile.mkdtemp(prefix="dgs"))
+    machine = Machine(folder, init, *options)
+    groups = " ".join(map(str, machine.cgroups))
+    with in_the_end(END.format(groups=groups, folder=folder)):
+        subprocess.run(["sh", "-ec", overlay(layers), "sh", folder], check=True)
+        machine.boot()
+        yield machine
+    machine.console.wait()
 
 
 class Load:
