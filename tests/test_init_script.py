@@ -325,7 +325,7 @@ def test_start_returns_once_the_site_answers(stopped: Server) -> None:
     done = stopped.init("start")
     assert stopped.get("/healthz").status == 200
     assert len(stopped.masters()) == 2
-    assert done.stdout.startswith("Waiting for the site .")
+    assert done.stdout.startswith("Waiting for the site ")
     assert done.stderr == ""
 
     pids = stopped.processes()

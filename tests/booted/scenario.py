@@ -402,7 +402,8 @@ def test_slow_visitors_do_not_hold_it_up(server: Server) -> None:
         return times
 
     self_request = server.request
-    assert max(server.machine.inside(visit)) < 1
+    # What had to wait for a slow one would wait for as long as nginx does, 15 seconds.
+    assert max(server.machine.inside(visit)) < 5
 
 
 def test_the_nightly_copy_is_whole(server: Server) -> None:
