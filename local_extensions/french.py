@@ -1260,6 +1260,9 @@ FRENCH: dict[str, str] = {
     "Returns what the command says. Where it fails, its last lines are the reason.": (
         "Rend ce que dit la commande. Si elle échoue, ses dernières lignes sont la raison."
     ),
+    "Whether a program is at the other end of a UNIX socket.": (
+        "Un programme est-il à l'autre bout d'une socket UNIX ?"
+    ),
     "Gets the status and the text of a page, by a new connection, as a proxy would.": (
         "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy."
     ),

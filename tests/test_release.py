@@ -348,6 +348,23 @@ def test_another_python(server: Server, short_folder: Path, version: str) -> Non
     server.require_whole()
 
 
+SLOW_TO_LISTEN = """
+import socket, time
+
+def listen(self, backlog, listen=socket.socket.listen):
+    time.sleep(2)
+    listen(self, backlog)
+
+socket.socket.listen = listen
+"""
+
+
+def test_a_gunicorn_that_is_slow_to_listen(server: Server) -> None:
+    """The file of its socket is there before anybody can connect to it."""
+    server.release(append("deploy/gunicorn.conf.py", SLOW_TO_LISTEN))
+    server.require_whole()
+
+
 def test_a_changed_env_takes_effect(server: Server) -> None:
     """By the same command, also from the folder of the current release."""
     assert server.get("/", Host="shop.example.org").status == 400

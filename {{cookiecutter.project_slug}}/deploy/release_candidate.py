@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from release_commands import Failed, ask, end_with, last_lines, run, started
+from release_commands import Failed, ask, end_with, last_lines, listens, run, started
 from release_folder import GROUP, link
 
 CODE = Path(__file__).resolve().parents[1]
@@ -140,7 +140,7 @@ class Release:
             tempfile.TemporaryFile() as output,
             started(gunicorn, output, **options, **self.user.options()) as process,
         ):
-            while not Path(address).exists():
+            while not listens(address):
                 if process.poll() is not None:
                     raise Failed(last_lines(output))
                 time.sleep(0.1)

@@ -94,6 +94,12 @@ def last_lines(output):
     return "\n".join(text_of(output).splitlines()[-LAST_LINES:])
 
 
+def listens(path):
+    """_("Whether a program is at the other end of a UNIX socket.")"""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def ask(address, path, host):
     """_("Gets the status and the text of a page, by a new connection, as a proxy would.")"""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET

@@ -6,11 +6,10 @@ import fcntl
 import os
 import secrets
 import shutil
-import socket
 from contextlib import suppress
 from pathlib import Path
 
-from release_commands import Failed, SiteUser, run, say, step
+from release_commands import Failed, SiteUser, listens, run, say, step
 
 #: Releases that are kept, to look at or to copy from.
 KEPT = 5
@@ -124,8 +123,7 @@ class Folder:
 
     def is_running(self):
         """_("Whether supervisord is at the other end of its socket.")"""
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.var / "ctl.sock")) == 0
+        return listens(self.var / "ctl.sock")
 
     def restart_in_turn(self):
         """_("Each gunicorn master takes the release that is current when it starts.")"""
