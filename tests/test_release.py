@@ -47,8 +47,8 @@ REHEARSAL, TURN = STEPS[6], STEPS[9]
 BUSY = "Another release is under way in "
 # The machine that tests is shared, and its clock ticks for others too.
 LONGEST_PAUSE = 2.0
-# Of each of the 16 visitors, in seconds: 300 requests a second leave a processor to the release.
-REST = 0.05
+# Of each of the 16 visitors, in seconds: 150 requests a second leave a processor to the release.
+REST = 0.1
 
 Change = Callable[[Path], None]
 
@@ -328,7 +328,7 @@ def test_another_python(server: Server, short_folder: Path, version: str) -> Non
     source = Path(OTHER_PYTHONS[version]).resolve().parents[1]
     upgraded = short_folder / "python"
     # Where the site's user can run it; without what takes the most space.
-    left_out = shutil.ignore_patterns("test", "site-packages", "config-*", "*.a", "__pycache__")
+    left_out = shutil.ignore_patterns("test", "site-packages", "config-*", "*.a")
     shutil.copytree(source, upgraded, symlinks=True, ignore=left_out)
     (upgraded / "lib" / f"python{version}" / "site-packages").mkdir()
     binary = upgraded / "bin" / f"python{version}"
@@ -414,7 +414,7 @@ def test_a_broken_release_is_refused(
 ) -> None:
     """The reason is shown, no request fails, and the old code answers."""
     before = server.current, server.previous, server.releases
-    with visitors(server.port, rest=0.1) as visits:
+    with visitors(server.port, rest=REST) as visits:
         done = server.release(break_it, check=False)
     assert (done.returncode, visits.failures, steps(done)) == (1, {}, STEPS[: at + 1])
     assert reason in done.stderr
@@ -458,7 +458,7 @@ def test_of_two_at_once_the_second_refuses(server: Server) -> None:
 def test_killed_at_each_step(server: Server) -> None:
     """Each run begins where the one before was killed, and undoes what that one left."""
     old, releases = server.current, server.releases
-    with visitors(server.port, rest=0.1) as visits:
+    with visitors(server.port, rest=REST) as visits:
         for step in STEPS:
             said = ""
             while not said or said.startswith(BUSY):  # its last command still works
