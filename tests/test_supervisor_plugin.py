@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Project, Run, eventually, free_port
+from conftest import ENVIRONMENT, Project, Run, eventually, free_port, states
 
 # Debian 12's version, which asks for pkg_resources; and the one of the generated project.
 VERSIONS = {"4.2.5": ["supervisor==4.2.5", "setuptools<80"], "4.3.0": ["supervisor==4.3.0"]}
@@ -113,8 +113,7 @@ class Daemon:
             (self.folder / "broken").unlink(missing_ok=True)
 
     def states(self) -> dict[str, str]:
-        words = map(str.split, self.ctl("status").stdout.splitlines())
-        return {word[0]: word[1] for word in words}
+        return {name: state for name, (state, _) in states(self.folder / "ctl.sock").items()}
 
     def all_run(self) -> bool:
         return set(self.states().values()) == {"RUNNING"}

@@ -12,12 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import ENVIRONMENT, Site, eventually, require
 from load import visitors
-from supervisor.childutils import getRPCInterface
 
 # The clock as every process sees it that loads this, with the offset that a file holds.
 CLOCK = """
@@ -70,11 +68,6 @@ def site(stopped: Site) -> Site:
     stopped.start()
     eventually(lambda: len(stopped.masters()) == 2)
     return stopped
-
-
-def states(site: Site) -> dict[str, str]:
-    words = map(str.split, site.supervisorctl("status").stdout.splitlines())
-    return {word[0]: word[1] for word in words}
 
 
 def kill(site: Site, master: str) -> None:
@@ -145,8 +138,8 @@ def test_a_masters_log_cannot_be_written(stopped: Site) -> None:
     log.mkdir()
     try:
         stopped.start()
-        eventually(lambda: states(stopped)["gu-trouble:master-1"] == "FATAL", 30)
-        assert states(stopped)["gu-trouble:master-2"] == "RUNNING"
+        eventually(lambda: stopped.states()["gu-trouble:master-1"][0] == "FATAL", 30)
+        assert stopped.states()["gu-trouble:master-2"][0] == "RUNNING"
         assert stopped.answers()
     finally:
         log.rmdir()
@@ -178,7 +171,7 @@ def test_the_port_is_taken_while_the_site_is_stopped(site: Site) -> None:
     with stranger:
         done = site.supervisorctl("start", "gu-trouble:*")
         assert done.returncode != 0
-        assert "RUNNING" not in states(site).values()
+        assert site.masters() == {}
     site.supervisorctl("start", "gu-trouble:*", check=True)
     assert site.answers()
 
@@ -192,12 +185,6 @@ def listen(port: int) -> socket.socket | None:
 
 def test_the_venv_is_missing(site: Site) -> None:
     """What a worker has served once it goes on serving; what it has not, it may have to load."""
-    supervisor: Any = getRPCInterface({"SUPERVISOR_SERVER_URL": f"unix://{site.path}/var/ctl.sock"})
-
-    def state(name: str) -> str:
-        """supervisorctl is gone too: the protocol that it speaks."""
-        return str(supervisor.supervisor.getProcessInfo(f"gu-trouble:{name}")["statename"])
-
     with ThreadPoolExecutor(64) as visitors:
         served = list(visitors.map(lambda _: site.get("/healthz", timeout=60).status, range(200)))
     assert set(served) == {200}
@@ -206,8 +193,8 @@ def test_the_venv_is_missing(site: Site) -> None:
     moved = venv.rename(site.path / "moved")
     try:
         os.kill(pid, signal.SIGKILL)
-        eventually(lambda: state("master-1") == "FATAL", 30)
-        assert state("master-2") == "RUNNING"
+        eventually(lambda: site.states()["gu-trouble:master-1"][0] == "FATAL", 30)
+        assert site.states()["gu-trouble:master-2"][0] == "RUNNING"
         assert [site.get("/healthz").status for _ in range(20)] == [200] * 20
     finally:
         moved.rename(venv)
