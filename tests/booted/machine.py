@@ -38,6 +38,8 @@ MORTAL = [
 ]
 # Where an administrator has code that is not installed.
 CODE = "/usr/local/src"
+# Seconds between two requests of a visitor: some processor is left to what they visit.
+REST = 0.04
 CLONE_NEWNET = 0x40000000  # setns(2)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOGIN = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
@@ -317,7 +319,7 @@ class Load:
 
     def _visit(self) -> None:
         self._machine.enter_network()
-        while not self._over.is_set():
+        while not self._over.wait(REST):
             begin = time.monotonic()
             try:
                 self.answers.append(self._ask())
