@@ -160,6 +160,7 @@ def started(venv: Path, plugin: Path, short_folder: Path) -> Iterator[Daemon]:
     daemon.configure(daemon.port)
     done = daemon.run("supervisord")
     assert done.returncode == 0, done.stderr
+    assert daemon.ask()  # Nobody is refused from the moment it has returned.
     eventually(daemon.all_run)
     yield daemon
     pid = daemon.ctl("pid").stdout.strip()

@@ -13,15 +13,20 @@ class HeldSockets:
         self.held = {}
         #: The groups that were stopped at the last tick.
         self.stopped = set()
-        events.subscribe(events.ProcessStateStartingEvent, self.hold)
+        #: supervisord goes on in the background a moment before it starts its programs.
+        for group in self.process_groups.values():
+            self.hold(group)
+        events.subscribe(events.ProcessStateStartingEvent, self.note_start)
         events.subscribe(events.Tick5Event, self.let_go_of_stopped_groups)
         events.subscribe(events.ProcessGroupRemovedEvent, self.let_go_of_removed_group)
         events.subscribe(events.SupervisorStoppingEvent, self.let_go_of_all)
 
-    def hold(self, event):
+    def note_start(self, event):
         """_("A process starts: its group is meant to run.")"""
-        group = event.process.group
-        self.stopped.discard(group.config.name)
+        self.stopped.discard(event.process.group.config.name)
+        self.hold(event.process.group)
+
+    def hold(self, group):
         if hasattr(group, "socket_manager") and group.config.name not in self.held:
             self.held[group.config.name] = group.socket_manager.get_socket()
 
