@@ -198,6 +198,7 @@ class Machine:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # an interrupted test ends it, not a Ctrl-C
             )
         try:
             # Seconds for a disk that others keep busy; with one of its own it takes 5.
@@ -218,7 +219,7 @@ class Machine:
 
     def _find_init(self) -> int | None:
         """The process that is number 1 in there."""
-        assert self.console.poll() is None, f"ended with {self.console.returncode}"
+        self._require_running()
         children = Path(f"/proc/{self.console.pid}/task/{self.console.pid}/children")
         for pid in map(int, children.read_text().split()):
             with suppress(OSError):
@@ -227,16 +228,19 @@ class Machine:
                     return pid
         return None
 
+    def _require_running(self) -> None:
+        """Else its pid may be that of a process of this very machine by now."""
+        code = self.console.poll()
+        assert code is None, f"It has ended with {code}:\n{self.log.read_text(errors='replace')}"
+
     def _has_booted(self) -> bool:
-        with suppress(AssertionError, OSError):
-            if self.init == "systemd":
-                state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
-                return state in ("running", "degraded")
-            return (
-                self.run("runlevel", check=False).stdout == "N 2\n"
-                and self.run("pgrep", "-f", "/etc/init.d/rc", check=False).returncode == 1
-            )
-        return False
+        if self.init == "systemd":
+            state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
+            return state in ("running", "degraded")
+        return (
+            self.run("runlevel", check=False).stdout == "N 2\n"
+            and self.run("pgrep", "-f", "/etc/init.d/rc", check=False).returncode == 1
+        )
 
     def shut_down(self) -> None:
         """As its administrator would."""
@@ -245,6 +249,7 @@ class Machine:
 
     def run(self, *command: str, check: bool = True, **options: Any) -> Run:
         """Runs a command in there, as root, as in a login."""
+        self._require_running()
         enter = ["nsenter", "-t", str(self.pid), "--all"]
         options = {"env": LOGIN, "capture_output": True, "text": True, **options}
         done: Run = subprocess.run([*enter, *command], check=False, **options)
@@ -254,6 +259,7 @@ class Machine:
 
     def enter_network(self) -> None:
         """Takes the calling thread, and no other, into its network."""
+        self._require_running()
         with Path(f"/proc/{self.pid}/ns/net").open() as network:
             assert ctypes.CDLL(None).setns(network.fileno(), CLONE_NEWNET) == 0
 
