@@ -352,7 +352,7 @@ def test_after_a_kill_of_supervisord_it_serves_within_5_seconds(server: Server) 
 
 
 def seconds_without_supervisord(server: Server) -> float:
-    """Kills it, and tells when the site is back; until then its orphans may answer for a moment."""
+    """Kills it, and tells when the site is back; before that its orphans may answer for a moment."""
     machine = server.machine
     old = set(server.processes)
     pid = (machine.root / "srv/chess/var/supervisord.pid").read_text().strip()
@@ -363,7 +363,8 @@ def seconds_without_supervisord(server: Server) -> float:
     with ThreadPoolExecutor() as threads:
         if machine.init == "sysvinit":  # systemd starts it again by itself
             threads.submit(server.service, "start")
-        eventually(lambda: server.answers() and not old & set(server.processes), 30)
+        eventually(lambda: not old & set(server.processes))
+        eventually(server.answers, 30)
         return time.monotonic() - begin
 
 
