@@ -1055,8 +1055,14 @@ FRENCH: dict[str, str] = {
         "Si supervisord est tué, finir aussi : un orphelin garderait le port (Linux). En tête, pour"
         " valoir pendant que Django se charge."
     ),
-    "Keep Django's objects out of the garbage collection: their memory stays shared.": (
-        "Soustraire Django au ramasse-miettes : sa mémoire reste partagée."
+    "Asks for the home page itself: the workers share what it loads.": (
+        "Demande lui-même la page d'accueil : les workers partagent ce qu'elle charge."
+    ),
+    "A connection to the database belongs to one process.": (
+        "Une connexion à la base de données n'appartient qu'à un seul processus."
+    ),
+    "Keep all of it out of the garbage collection, which would write into shared memory.": (
+        "Soustraire tout cela au ramasse-miettes, qui écrirait dans la mémoire partagée."
     ),
     # deploy/gunicorn_worker.py
     "gunicorn's threaded worker, and what it lacks; deploy/gunicorn.conf.py names it.": (

@@ -221,6 +221,10 @@ class Site(Project):
         children = Path(f"/proc/{master}/task/{master}/children").read_text()
         return [int(pid) for pid in children.split()]
 
+    def logs(self) -> str:
+        """What the masters and their workers have said, and supervisord has written by now."""
+        return "".join(log.read_text() for log in self.path.glob("var/log/gu-*.log"))
+
     def get(self, path: str = "/", port: int = 0, timeout: float = 10, **headers: str) -> Response:
         """The site's response, or that of what listens on another port."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)

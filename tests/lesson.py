@@ -237,9 +237,6 @@ class Reader(Site):
         run = self.supervisorctl("status")
         return run.stdout + run.stderr
 
-    def logs(self) -> str:
-        return "".join(log.read_text() for log in self.path.glob("var/log/gu-*.log"))
-
     def change(self, file: str, old: str, new: str) -> None:
         path = self.path / file
         text = path.read_text()

@@ -242,8 +242,7 @@ def test_the_log_of_gunicorn_names_the_visitor(plain: Nginx, site: Site) -> None
     plain.get("/healthz?visit", client="127.0.0.9", **{"X-Forwarded-For": "203.0.113.7"})
 
     def line() -> str:
-        logs = "".join(log.read_text() for log in site.path.glob("var/log/gu-*.log"))
-        return next((line for line in logs.splitlines() if "/healthz?visit" in line), "")
+        return next((line for line in site.logs().splitlines() if "/healthz?visit" in line), "")
 
     eventually(line)
     assert "127.0.0.9" in line()

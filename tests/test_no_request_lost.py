@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from conftest import Site, eventually
@@ -216,6 +217,26 @@ def test_rolling_restart_keeps_the_old_code_where_the_new_fails(site: Site) -> N
     site.supervisorctl("rolling_restart", "gu-lost", check=True)
 
 
+@pytest.mark.parametrize("mistake", ("", "; 1 / 0"))
+def test_each_master_loads_the_home_page_before_visitors_come(site: Site, mistake: str) -> None:
+    """It keeps no connection to the database, which its workers could not share."""
+    views = site.path / "pages" / "views.py"
+    delivered = views.read_text()
+    line = "print('asked of', os.getpid(), ContentType.objects.exists(), flush=True)" + mistake
+    views.write_text(delivered.replace("    context = {", f"    {line}\n    context = {{", 1))
+    try:
+        site.supervisorctl("rolling_restart", "gu-lost", check=True)
+        for master in site.masters().values():
+            assert f"asked of {master} True\n" in site.logs()
+            files = [file.readlink() for file in Path(f"/proc/{master}/fd").iterdir()]
+            assert not [file for file in files if "sqlite" in file.name]
+        assert site.get("/healthz").status == 200
+        assert site.get("/").status == (500 if mistake else 200)
+    finally:
+        views.write_text(delivered)
+        site.supervisorctl("rolling_restart", "gu-lost", check=True)
+
+
 def test_a_hung_request_ends_its_worker(site: Site, background: ThreadPoolExecutor) -> None:
     """Within 30 seconds, with the settings as delivered; the other requests get their answers."""
     masters = site.masters()
@@ -228,9 +249,8 @@ def test_a_hung_request_ends_its_worker(site: Site, background: ThreadPoolExecut
     assert visits.failures == {}
     eventually(lambda: sum(len(site.workers(master)) for master in masters.values()) == len(old))
     assert site.masters() == masters
-    logs = "".join(log.read_text() for log in site.path.glob("var/log/gu-lost-*.log"))
-    assert "This request hangs, and its worker ends: GET /hang\n" in logs
-    assert "threading.Event().wait()" in logs  # where it hangs
+    assert "This request hangs, and its worker ends: GET /hang\n" in site.logs()
+    assert "threading.Event().wait()" in site.logs()  # where it hangs
 
 
 @pytest.fixture
@@ -265,9 +285,8 @@ def test_the_log_shows_the_visitor_behind_the_proxy(site: Site) -> None:
     connection.request("GET", "/address?forwarded", headers=headers)
     assert connection.getresponse().read() == b"203.0.113.7"
     connection.close()
-    logs = "".join(log.read_text() for log in site.path.glob("var/log/gu-lost-*.log"))
-    line = next(line for line in logs.splitlines() if "?forwarded" in line)
-    assert line.startswith("203.0.113.7 - - [")
+    logged = r"(?m)^203\.0\.113\.7 - - \[.*\] \"GET /address\?forwarded "
+    eventually(lambda: re.search(logged, site.logs()))
 
 
 def test_another_machine_cannot_say_who_it_is(site: Site) -> None:

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+from wsgiref.util import setup_testing_defaults
 
 #: If supervisord is killed, end too: an orphan would keep the port. Linux only. It stands first, to hold while Django loads.
 if sys.platform == "linux":
@@ -50,6 +51,16 @@ forwarded_allow_ips = "{{ cookiecutter | proxy_addresses }}"
 control_socket_disable = True
 
 
-def when_ready(server):
-    """_("Keep Django's objects out of the garbage collection: their memory stays shared.")"""
+def on_starting(server):
+    """_("Asks for the home page itself: the workers share what it loads.")"""
+    from django.db import connections
+
+    request = {"HTTP_HOST": "localhost", "wsgi.url_scheme": "https"}
+    setup_testing_defaults(request)
+    response = server.app.wsgi()(request, lambda status, headers: None)
+    b"".join(response)
+    response.close()
+    #: A connection to the database belongs to one process.
+    connections.close_all()
+    #: Keep all of it out of the garbage collection, which would write into shared memory.
     gc.freeze()
