@@ -841,8 +841,8 @@ FRENCH: dict[str, str] = {
     "The groups that were stopped at the last tick.": (
         "Les groupes qui étaient arrêtés au dernier battement."
     ),
-    "supervisord goes on in the background a moment before it starts its programs.": (
-        "supervisord passe en arrière-plan un instant avant de démarrer ses programmes."
+    "Before the first process starts, too: who asks in that moment waits for it.": (
+        "Dès avant le premier processus : qui demande une page à cet instant l'attend."
     ),
     "A process starts: its group is meant to run.": (
         "Un processus démarre : son groupe est censé tourner."

@@ -13,7 +13,7 @@ class HeldSockets:
         self.held = {}
         #: The groups that were stopped at the last tick.
         self.stopped = set()
-        #: supervisord goes on in the background a moment before it starts its programs.
+        #: Before the first process starts, too: who asks in that moment waits for it.
         for group in self.process_groups.values():
             self.hold(group)
         events.subscribe(events.ProcessStateStartingEvent, self.note_start)
