@@ -147,8 +147,9 @@ def heading(port: int) -> str:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/")
-        found = re.search("<h1>(.*)</h1>", connection.getresponse().read().decode())
-        return found[1] if found else ""
+        response = connection.getresponse()
+        [found] = re.findall("<h1[^>]*>(.*)</h1>", response.read().decode())
+        return str(found) if response.status == 200 else ""
     except OSError:
         return ""
     finally:
