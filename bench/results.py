@@ -41,6 +41,7 @@ end, until somebody repairs it.
 PAGES_TEXT = """
 CPU: of all the site's processes, supervisord included, for each request. Of the pages that an
 anonymous visitor sees, `/healthz` alone makes a query (the form of `/admin/login/` makes none).
+C logs each request and serves by threads; A does neither.
 """
 SQLITE_TEXT = f"""
 {WRITERS} processes save rows by Django (`update_or_create`: a transaction that reads, then writes), for
