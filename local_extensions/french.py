@@ -1058,6 +1058,11 @@ FRENCH: dict[str, str] = {
     "Asks for the home page itself: the workers share what it loads.": (
         "Demande lui-même la page d'accueil : les workers partagent ce qu'elle charge."
     ),
+    "The home page hangs.": "La page d'accueil ne répond pas.",
+    "A home page that hangs is logged, as any error in it; the workers start nevertheless.": (
+        "Une page d'accueil bloquée va au journal, comme toute erreur en elle ; les workers démarrent"
+        " quand même."
+    ),
     "A connection to the database belongs to one process.": (
         "Une connexion à la base de données n'appartient qu'à un seul processus."
     ),

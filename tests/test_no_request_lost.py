@@ -265,6 +265,20 @@ def impatient(site: Site) -> Iterator[Site]:
     site.supervisorctl("rolling_restart", "gu-lost", check=True)
 
 
+def test_a_home_page_that_hangs_does_not_take_the_others_with_it(impatient: Site) -> None:
+    views = impatient.path / "pages" / "views.py"
+    delivered = views.read_text()
+    views.write_text(delivered.replace("    context = {", "    time.sleep(1000)\n    context = {"))
+    with views.open("a") as file:
+        file.write("\n\nimport time\n")
+    try:
+        impatient.supervisorctl("rolling_restart", "gu-lost", check=True)
+        assert impatient.get("/healthz").status == 200
+        assert "TimeoutError: The home page hangs.\n" in impatient.logs()
+    finally:
+        views.write_text(delivered)
+
+
 def test_a_worker_that_computes_for_ever_is_replaced(impatient: Site) -> None:
     """A regular expression lets no other thread of its process run, not even one that watches."""
     masters = impatient.masters()

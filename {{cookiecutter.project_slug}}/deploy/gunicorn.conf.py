@@ -55,11 +55,16 @@ def on_starting(server):
     """_("Asks for the home page itself: the workers share what it loads.")"""
     from django.db import connections
 
+    def give_up(signal_number, frame):
+        raise TimeoutError(_py("The home page hangs."))
+
     request = {"HTTP_HOST": "localhost", "wsgi.url_scheme": "https"}
     setup_testing_defaults(request)
-    response = server.app.wsgi()(request, lambda status, headers: None)
-    b"".join(response)
-    response.close()
+    #: A home page that hangs is logged, as any error in it; the workers start nevertheless.
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(timeout)
+    server.app.wsgi()(request, lambda status, headers: None).close()
+    signal.alarm(0)
     #: A connection to the database belongs to one process.
     connections.close_all()
     #: Keep all of it out of the garbage collection, which would write into shared memory.
