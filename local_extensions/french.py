@@ -1058,6 +1058,9 @@ FRENCH: dict[str, str] = {
     "Asks for the home page itself: the workers share what it loads.": (
         "Demande lui-même la page d'accueil : les workers partagent ce qu'elle charge."
     ),
+    "Imported here: the parent-death signal is set before anything of Django loads.": (
+        "Importé ici : le signal de mort du parent est réglé avant que rien de Django ne se charge."
+    ),
     "The home page hangs.": "La page d'accueil ne répond pas.",
     "A home page that hangs is logged, as any error in it; the workers start nevertheless.": (
         "Une page d'accueil bloquée va au journal, comme toute erreur en elle ; les workers démarrent"

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -217,24 +217,31 @@ def test_rolling_restart_keeps_the_old_code_where_the_new_fails(site: Site) -> N
     site.supervisorctl("rolling_restart", "gu-lost", check=True)
 
 
-@pytest.mark.parametrize("mistake", ("", "; 1 / 0"))
-def test_each_master_loads_the_home_page_before_visitors_come(site: Site, mistake: str) -> None:
-    """It keeps no connection to the database, which its workers could not share."""
+@contextmanager
+def home_page_that(site: Site, line: str) -> Iterator[None]:
+    """Both masters begin anew with this line in the home page's view."""
     views = site.path / "pages" / "views.py"
     delivered = views.read_text()
-    line = "print('asked of', os.getpid(), ContentType.objects.exists(), flush=True)" + mistake
     views.write_text(delivered.replace("    context = {", f"    {line}\n    context = {{", 1))
     try:
         site.supervisorctl("rolling_restart", "gu-lost", check=True)
+        yield
+    finally:
+        views.write_text(delivered)
+        site.supervisorctl("rolling_restart", "gu-lost", check=True)
+
+
+@pytest.mark.parametrize("mistake", ("", "; 1 / 0"))
+def test_each_master_loads_the_home_page_before_visitors_come(site: Site, mistake: str) -> None:
+    """It keeps no connection to the database, which its workers could not share."""
+    line = "print('asked of', os.getpid(), ContentType.objects.exists(), flush=True)"
+    with home_page_that(site, line + mistake):
         for master in site.masters().values():
             assert f"asked of {master} True\n" in site.logs()
             files = [file.readlink() for file in Path(f"/proc/{master}/fd").iterdir()]
             assert not [file for file in files if "sqlite" in file.name]
         assert site.get("/healthz").status == 200
         assert site.get("/").status == (500 if mistake else 200)
-    finally:
-        views.write_text(delivered)
-        site.supervisorctl("rolling_restart", "gu-lost", check=True)
 
 
 def test_a_hung_request_ends_its_worker(site: Site, background: ThreadPoolExecutor) -> None:
@@ -266,17 +273,9 @@ def impatient(site: Site) -> Iterator[Site]:
 
 
 def test_a_home_page_that_hangs_does_not_take_the_others_with_it(impatient: Site) -> None:
-    views = impatient.path / "pages" / "views.py"
-    delivered = views.read_text()
-    views.write_text(delivered.replace("    context = {", "    time.sleep(1000)\n    context = {"))
-    with views.open("a") as file:
-        file.write("\n\nimport time\n")
-    try:
-        impatient.supervisorctl("rolling_restart", "gu-lost", check=True)
+    with home_page_that(impatient, "import time; time.sleep(1000)"):
         assert impatient.get("/healthz").status == 200
         assert "TimeoutError: The home page hangs.\n" in impatient.logs()
-    finally:
-        views.write_text(delivered)
 
 
 def test_a_worker_that_computes_for_ever_is_replaced(impatient: Site) -> None:

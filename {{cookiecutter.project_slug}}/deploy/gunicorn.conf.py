@@ -53,6 +53,7 @@ control_socket_disable = True
 
 def on_starting(server):
     """_("Asks for the home page itself: the workers share what it loads.")"""
+    #: Imported here: the parent-death signal is set before anything of Django loads.
     from django.db import connections
 
     def give_up(signal_number, frame):
