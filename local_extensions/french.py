@@ -1062,6 +1062,9 @@ FRENCH: dict[str, str] = {
         "Importé ici : le signal de mort du parent est réglé avant que rien de Django ne se charge."
     ),
     "The home page hangs.": "La page d'accueil ne répond pas.",
+    "By https: a plain request may get no more than a redirect.": (
+        "En https : une requête en clair pourrait n'obtenir qu'une redirection."
+    ),
     "A home page that hangs is logged, as any error in it; the workers start nevertheless.": (
         "Une page d'accueil bloquée va au journal, comme toute erreur en elle ; les workers démarrent"
         " quand même."

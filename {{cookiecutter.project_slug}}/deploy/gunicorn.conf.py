@@ -59,6 +59,7 @@ def on_starting(server):
     def give_up(signal_number, frame):
         raise TimeoutError(_py("The home page hangs."))
 
+    #: By https: a plain request may get no more than a redirect.
     request = {"HTTP_HOST": "localhost", "wsgi.url_scheme": "https"}
     setup_testing_defaults(request)
     #: A home page that hangs is logged, as any error in it; the workers start nevertheless.
