@@ -1040,8 +1040,10 @@ FRENCH: dict[str, str] = {
         "Les workers donnent leur signe de vie en mémoire : sur un disque occupé, il pourrait"
         " tarder."
     ),
-    "Requests and errors go to the output that supervisord keeps in var/log.": (
-        "Requêtes et erreurs vont à la sortie que supervisord garde dans var/log."
+    "Requests and errors go to the output that supervisord keeps in var/log; each line at once, also"
+    " what a view prints.": (
+        "Requêtes et erreurs vont à la sortie que supervisord garde dans var/log ; chaque ligne"
+        " aussitôt, celles d'un print() dans une vue aussi."
     ),
     "Only a proxy on this machine may say who the visitor is, and that a request came by https.": (
         "Seul un proxy de cette machine peut dire qui est le visiteur, et qu'il est venu en https."
@@ -1074,6 +1076,18 @@ FRENCH: dict[str, str] = {
     ),
     "Keep all of it out of the garbage collection, which would write into shared memory.": (
         "Soustraire tout cela au ramasse-miettes, qui écrirait dans la mémoire partagée."
+    ),
+    # deploy/gunicorn_logger.py
+    "How gunicorn writes each request into the log; deploy/gunicorn.conf.py names it.": (
+        "Comment gunicorn écrit chaque requête au journal ; deploy/gunicorn.conf.py le nomme."
+    ),
+    "Looks up nothing that the line does not show: gunicorn's own costs a tenth of a page.": (
+        "Ne cherche que ce que montre la ligne : celui de gunicorn coûte un dixième d'une page."
+    ),
+    "The combined format of Apache and nginx.": "Le format « combined » d'Apache et de nginx.",
+    "Quoted as JSON: what a visitor sends cannot end its field, nor give orders to a terminal.": (
+        "Entre guillemets, comme en JSON : ce qu'envoie un visiteur ne peut ni clore son champ, ni"
+        " donner d'ordre à un terminal."
     ),
     # deploy/gunicorn_worker.py
     "gunicorn's threaded worker, and what it lacks; deploy/gunicorn.conf.py names it.": (

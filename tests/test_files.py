@@ -16,6 +16,7 @@ FILES = [
     "deploy/backup.py",
     "deploy/cron.d/backup",
     "deploy/gunicorn.conf.py",
+    "deploy/gunicorn_logger.py",
     "deploy/gunicorn_worker.py",
     "deploy/init.d/supervisord",
     "deploy/install.py",

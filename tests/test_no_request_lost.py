@@ -234,7 +234,7 @@ def home_page_that(site: Site, line: str) -> Iterator[None]:
 @pytest.mark.parametrize("mistake", ("", "; 1 / 0"))
 def test_each_master_loads_the_home_page_before_visitors_come(site: Site, mistake: str) -> None:
     """It keeps no connection to the database, which its workers could not share."""
-    line = "print('asked of', os.getpid(), ContentType.objects.exists(), flush=True)"
+    line = "print('asked of', os.getpid(), ContentType.objects.exists())"
     with home_page_that(site, line + mistake):
         for master in site.masters().values():
             assert f"asked of {master} True\n" in site.logs()
@@ -278,6 +278,25 @@ def test_a_home_page_that_hangs_does_not_take_the_others_with_it(impatient: Site
         assert "TimeoutError: The home page hangs.\n" in impatient.logs()
 
 
+def test_masters_start_where_no_page_can_be_made(site: Site) -> None:
+    """Not even the one that tells of an error: both name a file of which nothing is known."""
+    static = site.path / "var" / "static"
+    with moved_away(static):
+        site.supervisorctl("rolling_restart", "gu-lost", check=True)
+        assert site.get("/healthz").status == 200
+        assert "Missing staticfiles manifest entry" in site.logs()
+    site.supervisorctl("rolling_restart", "gu-lost", check=True)
+
+
+@contextmanager
+def moved_away(path: Path) -> Iterator[None]:
+    aside = path.rename(path.with_suffix(".aside"))
+    try:
+        yield
+    finally:
+        aside.rename(path)
+
+
 def test_a_worker_that_computes_for_ever_is_replaced(impatient: Site) -> None:
     """A regular expression lets no other thread of its process run, not even one that watches."""
     masters = impatient.masters()
@@ -299,6 +318,21 @@ def test_the_log_shows_the_visitor_behind_the_proxy(site: Site) -> None:
     assert connection.getresponse().read() == b"203.0.113.7"
     connection.close()
     logged = r"(?m)^203\.0\.113\.7 - - \[.*\] \"GET /address\?forwarded "
+    eventually(lambda: re.search(logged, site.logs()))
+
+
+def test_a_visitor_cannot_spoil_the_log(site: Site) -> None:
+    """Neither by a quote nor by a control character; the line keeps the combined format."""
+    sent = {"User-Agent": 'a "robot" \x9b2J é', "Referer": "https://www.example.com/"}
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
+    connection.request("GET", "/address?spoilt", headers=sent)
+    length = len(connection.getresponse().read())
+    connection.close()
+    logged = (
+        rf"(?m)^127\.0\.0\.1 - - \[\d\d/\w{{3}}/\d{{4}}:[\d:]{{8}} [+-]\d{{4}}\]"
+        rf' "GET /address\?spoilt HTTP/1\.1" 200 {length} "https://www\.example\.com/"'
+        r' "a \\"robot\\" \\u009b2J \\u00e9"$'
+    )
     eventually(lambda: re.search(logged, site.logs()))
 
 

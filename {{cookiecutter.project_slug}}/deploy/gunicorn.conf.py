@@ -2,9 +2,11 @@
 
 import ctypes
 import gc
+import io
 import os
 import signal
 import sys
+from wsgiref.handlers import SimpleHandler
 from wsgiref.util import setup_testing_defaults
 
 #: If supervisord is killed, end too: an orphan would keep the port. Linux only. It stands first, to hold while Django loads.
@@ -40,9 +42,9 @@ max_requests_jitter = 1_000
 if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"
 
-#: Requests and errors go to the output that supervisord keeps in var/log.
-accesslog = "-"
-errorlog = "-"
+#: Requests and errors go to the output that supervisord keeps in var/log; each line at once, also what a view prints.
+logger_class = "deploy.gunicorn_logger.Logger"
+sys.stdout.reconfigure(line_buffering=True)
 
 #: Only a proxy on this machine may say who the visitor is, and that a request came by https.
 forwarded_allow_ips = "{{ cookiecutter | proxy_addresses }}"
@@ -60,12 +62,13 @@ def on_starting(server):
         raise TimeoutError(_py("The home page hangs."))
 
     #: By https: a plain request may get no more than a redirect.
-    request = {"HTTP_HOST": "localhost", "wsgi.url_scheme": "https"}
+    request = {"HTTP_HOST": "localhost", "HTTPS": "on"}
     setup_testing_defaults(request)
+    home_page = SimpleHandler(io.BytesIO(), io.BytesIO(), sys.stderr, request)
     #: A home page that hangs is logged, as any error in it; the workers start nevertheless.
     signal.signal(signal.SIGALRM, give_up)
     signal.alarm(timeout)
-    server.app.wsgi()(request, lambda status, headers: None).close()
+    home_page.run(server.app.wsgi())
     signal.alarm(0)
     #: A connection to the database belongs to one process.
     connections.close_all()
