@@ -7,7 +7,7 @@ import time
 from supervisor import events
 
 #: Seconds of rest before each look, in which lines gather.
-REST = 0.01
+REST = 0.02
 #: Seconds after a change in which supervisord sleeps no longer than that.
 BUSY = 5
 
