@@ -11,7 +11,7 @@ import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -107,6 +107,16 @@ def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
         assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
         time.sleep(0.05)
     return value
+
+
+@contextmanager
+def moved(file: Path) -> Iterator[Path]:
+    """The file or folder under another name, for a while."""
+    away = file.rename(file.with_suffix(".moved"))
+    try:
+        yield away
+    finally:
+        away.replace(file)
 
 
 def free_port() -> int:

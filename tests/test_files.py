@@ -3,10 +3,9 @@
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from conftest import LANGUAGES, Project, Site, require
+from conftest import LANGUAGES, Project, Site, moved, require
 
 FILES = [
     ".env.example",
@@ -137,19 +136,15 @@ def test_django_finds_nothing_to_say(site: Site) -> None:
     site.python("manage.py", "makemigrations", "--check")
 
 
-def test_settings_are_safe_without_env(site: Site, tmp_path: Path) -> None:
+def test_settings_are_safe_without_env(site: Site) -> None:
     """A server without .env: no DEBUG, https only, and no start without a secret key."""
-    env = site.path / ".env"
-    moved = env.rename(tmp_path / "env")
-    try:
+    with moved(site.path / ".env"):
         show = "from django.conf import settings as s; print(s.DEBUG, s.SECURE_SSL_REDIRECT)"
         done = site.python(
             "manage.py", "shell", "--no-imports", "-c", show, env={"SECRET_KEY": "x"}
         )
         assert done.stdout == "False True\n"
         assert "SECRET_KEY" in site.python("manage.py", "check", check=False).stderr
-    finally:
-        moved.rename(env)
 
 
 def test_gunicorn_accepts_its_settings(site: Site) -> None:

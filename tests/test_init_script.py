@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT, LANGUAGES, Project, Run, Site, free_port, lack, require
+from conftest import ENVIRONMENT, LANGUAGES, Project, Run, Site, free_port, lack, moved, require
 from test_site import SLOW_PAGE
 
 USER = "www-data"
@@ -128,16 +128,6 @@ def appended(file: Path, text: str) -> Iterator[None]:
         yield
     finally:
         file.write_text(before)
-
-
-@contextmanager
-def moved(file: Path) -> Iterator[Path]:
-    """The file under another name, for a while."""
-    away = file.rename(file.with_suffix(".moved"))
-    try:
-        yield away
-    finally:
-        away.replace(file)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import base64
 import configparser
-import http.client
 import os
 import random
 import re
@@ -15,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import Site, eventually
+from conftest import Site, eventually, moved
 from load import CLIENTS, visitors
 
 # Pages that the template has not: one takes its time, one is sent slowly, two never end.
@@ -280,21 +279,11 @@ def test_a_home_page_that_hangs_does_not_take_the_others_with_it(impatient: Site
 
 def test_masters_start_where_no_page_can_be_made(site: Site) -> None:
     """Not even the one that tells of an error: both name a file of which nothing is known."""
-    static = site.path / "var" / "static"
-    with moved_away(static):
+    with moved(site.path / "var" / "static"):
         site.supervisorctl("rolling_restart", "gu-lost", check=True)
         assert site.get("/healthz").status == 200
         assert "Missing staticfiles manifest entry" in site.logs()
     site.supervisorctl("rolling_restart", "gu-lost", check=True)
-
-
-@contextmanager
-def moved_away(path: Path) -> Iterator[None]:
-    aside = path.rename(path.with_suffix(".aside"))
-    try:
-        yield
-    finally:
-        aside.rename(path)
 
 
 def test_a_worker_that_computes_for_ever_is_replaced(impatient: Site) -> None:
@@ -312,11 +301,8 @@ def test_a_response_that_is_sent_slowly_does_not_hang(impatient: Site) -> None:
 def test_the_log_shows_the_visitor_behind_the_proxy(site: Site) -> None:
     """The address that the proxy has seen, which comes last: what the visitor sent may be a lie."""
     assert site.get("/address").text == "127.0.0.1"
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
-    headers = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}
-    connection.request("GET", "/address?forwarded", headers=headers)
-    assert connection.getresponse().read() == b"203.0.113.7"
-    connection.close()
+    forwarded = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}
+    assert site.get("/address?forwarded", site.port, 10, **forwarded).text == "203.0.113.7"
     logged = r"(?m)^203\.0\.113\.7 - - \[.*\] \"GET /address\?forwarded "
     eventually(lambda: re.search(logged, site.logs()))
 
@@ -324,10 +310,7 @@ def test_the_log_shows_the_visitor_behind_the_proxy(site: Site) -> None:
 def test_a_visitor_cannot_spoil_the_log(site: Site) -> None:
     """Neither by a quote nor by a control character; the line keeps the combined format."""
     sent = {"User-Agent": 'a "robot" \x9b2J é', "Referer": "https://www.example.com/"}
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
-    connection.request("GET", "/address?spoilt", headers=sent)
-    length = len(connection.getresponse().read())
-    connection.close()
+    length = len(site.get("/address?spoilt", site.port, 10, **sent).text)
     logged = (
         rf"(?m)^127\.0\.0\.1 - - \[\d\d/\w{{3}}/\d{{4}}:[\d:]{{8}} [+-]\d{{4}}\]"
         rf' "GET /address\?spoilt HTTP/1\.1" 200 {length} "https://www\.example\.com/"'

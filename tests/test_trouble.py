@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Site, eventually, require
+from conftest import ENVIRONMENT, Site, eventually, moved, require
 from load import visitors
 
 # The clock as every process sees it that loads this, with the offset that a file holds.
@@ -189,15 +189,11 @@ def test_the_venv_is_missing(site: Site) -> None:
         served = list(visitors.map(lambda _: site.get("/healthz", timeout=60).status, range(200)))
     assert set(served) == {200}
     pid = site.masters()["gu-trouble:master-1"]
-    venv = site.path / "venv"
-    moved = venv.rename(site.path / "moved")
-    try:
+    with moved(site.path / "venv"):
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: site.states()["gu-trouble:master-1"][0] == "FATAL", 30)
         assert site.states()["gu-trouble:master-2"][0] == "RUNNING"
         assert [site.get("/healthz").status for _ in range(20)] == [200] * 20
-    finally:
-        moved.rename(venv)
     assert "can't find command" in (site.path / "var" / "log" / "supervisord.log").read_text()
     site.supervisorctl("rolling_restart", "gu-trouble", check=True)
 
