@@ -64,9 +64,9 @@ def stopped(made: Site) -> Iterator[Site]:
 
 @pytest.fixture
 def site(stopped: Site) -> Site:
-    """The site with both masters running."""
+    """The site with both masters running, and their workers."""
     stopped.start()
-    eventually(lambda: len(stopped.masters()) == 2)
+    eventually(lambda: [*map(bool, map(stopped.workers, stopped.masters().values()))] == [True] * 2)
     return stopped
 
 
