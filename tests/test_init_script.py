@@ -114,8 +114,9 @@ def stopped(made: Server) -> Server:
 
 @pytest.fixture
 def running(made: Server) -> Server:
-    """The site, running, whatever the test before did to it."""
+    """The site, running with all its workers, whatever the test before did to it."""
     made.init("start")
+    made.await_workers()
     return made
 
 
@@ -318,6 +319,7 @@ def test_start_returns_once_the_site_answers(stopped: Server) -> None:
     assert done.stdout.startswith("Waiting for the site ")
     assert done.stderr == ""
 
+    stopped.await_workers()
     pids = stopped.processes()
     stopped.init("start")
     assert stopped.processes() == pids

@@ -66,7 +66,7 @@ def stopped(made: Site) -> Iterator[Site]:
 def site(stopped: Site) -> Site:
     """The site with both masters running, and their workers."""
     stopped.start()
-    eventually(lambda: [*map(bool, map(stopped.workers, stopped.masters().values()))] == [True] * 2)
+    stopped.await_workers()
     return stopped
 
 
