@@ -4,6 +4,7 @@ import http.client
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -72,8 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many as processors: half of a test's time is waiting."""
-    return 2 * (os.cpu_count() or 1)
+    """One more than there are processors: half of a test's time is waiting."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -201,8 +202,8 @@ class Site(Project):
     def stop(self) -> None:
         """Ends supervisord and everything below it, however the test left it."""
         pid = self.pid
-        if pid and self.alive(pid):
-            self.supervisorctl("shutdown")
+        if pid in self.processes():
+            os.kill(pid, signal.SIGTERM)
             eventually(lambda: not self.alive(pid), 50)
 
     @property
@@ -352,7 +353,7 @@ def bake(try_bake: Callable[..., Result]) -> Callable[..., Project]:
     return bake
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_site(bake: Callable[..., Project]) -> Iterator[Callable[..., Site]]:
     """Bakes and bootstraps a site on ports of its own (with uv, the faster way)."""
     sites = []
