@@ -245,15 +245,15 @@ def test_each_master_loads_the_home_page_before_visitors_come(site: Site, mistak
 
 def test_a_hung_request_ends_its_worker(site: Site, background: ThreadPoolExecutor) -> None:
     """Within 30 seconds, with the settings as delivered; the other requests get their answers."""
+    site.await_workers()
     masters = site.masters()
-    old = {worker for master in masters.values() for worker in site.workers(master)}
     begin = time.monotonic()
     hung = background.submit(lambda: failure(lambda: site.get("/hang", timeout=60)))
     with visitors(site.port, rest=0.1) as visits:
         assert hung.result()
         assert time.monotonic() - begin < 30
     assert visits.failures == {}
-    eventually(lambda: sum(len(site.workers(master)) for master in masters.values()) == len(old))
+    site.await_workers()
     assert site.masters() == masters
     assert "This request hangs, and its worker ends: GET /hang\n" in site.logs()
     assert "threading.Event().wait()" in site.logs()  # where it hangs
