@@ -276,13 +276,18 @@ def _read(path: Path) -> bytes:
 def short_folder() -> Iterator[Path]:
     """A folder with a short path, for a UNIX socket's path has 107 bytes at most.
 
-    Cookiecutter's temporary files go there too: it leaves some behind.
+    Temporary files go there too, also those of commands: Cookiecutter leaves some behind, and so
+    does whatever a test kills.
     """
     folder = Path(tempfile.mkdtemp(prefix="dgs"))
     folder.chmod(0o711)  # the users that a test plays must get through
-    before, tempfile.tempdir = tempfile.tempdir, str(folder)
-    yield folder
-    tempfile.tempdir = before
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        patch.setitem(ENVIRONMENT, "TMPDIR", str(temporary))
+        yield folder
     shutil.rmtree(folder)
 
 

@@ -195,7 +195,9 @@ def test_lintian_finds_nothing_in_it(
     command = [require("dpkg-deb"), "--root-owner-group", "--build", str(package), built]
     subprocess.run(command, check=True, capture_output=True)
     lintian = [require("lintian"), "--allow-root", "--display-info", "--pedantic", built]
-    said = subprocess.run(lintian, capture_output=True, text=True, check=False).stdout
+    said = subprocess.run(
+        lintian, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    ).stdout
     found = {line.split()[2] for line in said.splitlines() if "init.d" in line}
     # These two are of the package, which would have to register it: install.sh does that.
     assert found == {
