@@ -280,13 +280,10 @@ def short_folder() -> Iterator[Path]:
     does whatever a test kills.
     """
     folder = Path(tempfile.mkdtemp(prefix="dgs"))
-    folder.chmod(0o711)  # the users that a test plays must get through
-    temporary = folder / "tmp"
-    temporary.mkdir()
-    temporary.chmod(0o1777)
+    folder.chmod(0o1777)  # as /tmp: for the users that a test plays, too
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(temporary))
-        patch.setitem(ENVIRONMENT, "TMPDIR", str(temporary))
+        patch.setattr(tempfile, "tempdir", str(folder))
+        patch.setitem(ENVIRONMENT, "TMPDIR", str(folder))
         yield folder
     shutil.rmtree(folder)
 

@@ -122,7 +122,7 @@ def document(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def newcomer(document: str, folder: Path, short_folder: Path) -> Iterator[Newcomer]:
+def newcomer(document: str, folder: Path) -> Iterator[Newcomer]:
     """What stands behind `gh:` is in this home too."""
     require("git")
     ignored = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".hypothesis", ".*_cache")
@@ -143,7 +143,6 @@ def newcomer(document: str, folder: Path, short_folder: Path) -> Iterator[Newcom
         **ENVIRONMENT,
         "HOME": str(folder),
         "PATH": f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}",
-        "TMPDIR": str(short_folder),
         "TERM": "dumb",
         "LANG": "fr_FR.UTF-8" if french else "C.UTF-8",
         "PYTEST_ADDOPTS": "--collect-only --quiet",
