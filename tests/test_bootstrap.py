@@ -156,7 +156,6 @@ class Bootstrapped(Site):
 @pytest.fixture(scope="module")
 def public(short_folder: Path) -> Path:
     """A folder that every user may enter."""
-    short_folder.chmod(0o711)
     folder = short_folder / "public"
     folder.mkdir()
     return folder
