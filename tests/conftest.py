@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,7 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The ordinary run tries the same examples each time; the thorough one goes on searching."""
+    """Gives the tests' commands the default SIGINT, and Hypothesis its profile.
+
+    The ordinary run tries the same examples each time; the thorough one goes on searching.
+    """
+    # A shell's background process ignores it, and so would each command that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     thorough = config.getoption("--thorough")
     number = 10_000 if thorough else 300
     health = [HealthCheck.too_slow, HealthCheck.filter_too_much]
