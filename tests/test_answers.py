@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable
 
 import pytest
-from conftest import ROOT, Project
+from support.project import Project
+from support.template import ROOT
 
 from local_extensions.answers import EXAMPLES, RULES, Refused, problems
 

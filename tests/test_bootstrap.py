@@ -3,7 +3,6 @@
 Most runs install from one folder of wheels, without the network: its speed does not matter then.
 """
 
-import hashlib
 import os
 import pwd
 import re
@@ -15,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT, Project, Run, Site, eventually, free_port, pythons, require
+from support.commands import ENVIRONMENT, PYTHON, SYSTEM, USER, Run, pythons, require
+from support.namespaces import namespace
+from support.ports import free_port
+from support.project import Project, Site
+from support.waiting import eventually
+from support.wheels import tiny_wheel
 
-# The PATH of a plain Debian: its own Python, no uv.
-SYSTEM = "/usr/bin:/bin"
-PYTHON = "/usr/bin/python3"
-USER = "nobody"
 TOOLS = ("uv", "pip")
 VENV = {"uv": "Making the venv (uv)", "pip": "Making the venv"}
 INSTALL = {"uv": "Installing the requirements (uv)", "pip": "Installing the requirements"}
@@ -190,30 +189,6 @@ def complete(bake: Callable[..., Project], public: Path) -> Iterator[Bootstrappe
 def new(complete: Bootstrapped, bake: Callable[..., Project]) -> Callable[..., Bootstrapped]:
     """Bakes a project that can be set up with the same wheels."""
     return lambda **answers: project(bake, complete.uv.parent, **answers)
-
-
-@pytest.fixture
-def as_root() -> None:
-    """Namespaces and other users are root's."""
-    if os.geteuid() != 0:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can do this")
-
-
-@contextmanager
-def namespace(folder: Path, script: str, *arguments: str) -> Iterator[tuple[str, ...]]:
-    """The words that run a command in this folder, among the mounts that the script has made.
-
-    Nobody else sees these mounts; they are gone with the last process among them.
-    """
-    command = f"{script}\necho mounted\nexec cat"
-    with subprocess.Popen(
-        [require("unshare"), "--mount", "sh", "-euc", command, "sh", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == b"mounted\n"
-        yield (require("nsenter"), f"--mount=/proc/{holder.pid}/ns/mnt", "env", f"--chdir={folder}")
 
 
 # The first run
@@ -645,21 +620,6 @@ def test_exactly_what_is_missing_is_redone(
     complete.check_static_files()
     complete.run("test", "-s", ".env", "-a", "-s", "deploy/web_interface.conf")
     assert steps(complete.bootstrap()) == []
-
-
-def tiny_wheel(folder: Path) -> str:
-    """Makes a package with a module that no Python can compile; its line for requirements.txt."""
-    wheel = folder / "tiny-1-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("tiny/__init__.py", "")
-        archive.writestr("tiny/for_another_python.py", "print 1\n")
-        archive.writestr(
-            "tiny-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n"
-        )
-        archive.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        names = "".join(f"{name},,\n" for name in archive.namelist())
-        archive.writestr("tiny-1.dist-info/RECORD", f"{names}tiny-1.dist-info/RECORD,,\n")
-    return f"tiny==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 def test_a_new_requirement_is_added(first_run: FirstRun) -> None:

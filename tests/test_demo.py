@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, Run, free_port
+from support.commands import ENVIRONMENT, Run
+from support.ports import free_port
+from support.template import ROOT
 
 
 @pytest.fixture

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, Site, eventually, free_port, require
-from lesson import typed
-from test_documents import READMES, read
-from test_running import git
+from support.commands import ENVIRONMENT, require
+from support.git import git
+from support.lesson import typed
+from support.ports import free_port
+from support.project import Site
+from support.template import READMES, ROOT, read
+from support.waiting import eventually
 
 DOCUMENTS = (*READMES.values(), "CONTRIBUTING.md")
 TEMPLATE = "django-gunicorn-supervisor"
@@ -33,7 +36,7 @@ NOT_RUN = {
 # What the others show.
 SHOWN = {
     "script/demo": "The site answers at http://127.0.0.1:",
-    "script/test": "tests/booted/test_debian_12.py::",
+    "script/test": "tests/booted/test_debian.py::",
     "script/demo stop": "Stopping ",
     'script/demo language=fr project_name="Mon site"': "Le site répond à http://127.0.0.1:",
     "cookiecutter gh:org/django-gunicorn-supervisor": "[12/12]",

@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from conftest import LANGUAGES, ROOT
-from lesson import Lesson
 from pytest_cookies.plugin import Result
+from support.lesson import Lesson
+from support.template import LANGUAGES, READMES, ROOT, read
 
 from local_extensions.translations import keyboard
 
-READMES = {"en": "README.md", "fr": "README.fr.md"}
 DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
 PICTURES = sorted(path.name for path in (ROOT / "docs").glob("*.svg"))
 # The documents lead nowhere else.
@@ -27,10 +26,6 @@ HOSTS = {
     "uwsgi-docs.readthedocs.io",
 }
 WORKFLOW = ".github/workflows/ci.yml"
-
-
-def read(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
 
 
 def table(document: str) -> dict[str, str]:

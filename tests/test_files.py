@@ -5,7 +5,10 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from conftest import LANGUAGES, Project, Site, moved, require
+from support.commands import require
+from support.files import moved
+from support.project import Project, Site
+from support.template import LANGUAGES
 
 FILES = [
     ".env.example",

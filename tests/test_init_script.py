@@ -20,8 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT, LANGUAGES, Project, Run, Site, free_port, lack, moved, require
-from test_site import SLOW_PAGE
+from support.commands import ENVIRONMENT, Run, lack, require
+from support.files import moved
+from support.pages import SLOW_PAGE
+from support.ports import free_port
+from support.project import Project, Site
+from support.template import LANGUAGES
 
 USER = "www-data"
 ACTIONS = ("start", "stop", "restart", "try-restart", "reload", "force-reload", "status")

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import LANGUAGES, Project
-from lesson import Elsewhere, Lesson, lesson_of, reader, serves, shown, typed
+from support.lesson import Elsewhere, Lesson, lesson_of, reader, serves, shown, typed
+from support.project import Project
+from support.template import LANGUAGES
 
 from local_extensions.translations import translate
 
@@ -17,27 +18,27 @@ from local_extensions.translations import translate
 ELSEWHERE = {
     "sudo apt install python3-venv curl\n": Elsewhere(
         "root's: what the booted machines have",
-        "booted/scenario.py::test_it_is_installed_and_answers",
+        "booted/test_debian.py::test_it_is_installed_and_answers",
     ),
     "sudo deploy/release.sh\n": Elsewhere(
         "root's; as its owner, with --into, it is here",
-        "booted/scenario.py::test_a_release_and_its_rollback_lose_no_request",
+        "booted/test_debian.py::test_a_release_and_its_rollback_lose_no_request",
     ),
     "sudo apt install python3-venv nginx cron\n": Elsewhere(
-        "root's", "booted/scenario.py::test_it_is_installed_and_answers"
+        "root's", "booted/test_debian.py::test_it_is_installed_and_answers"
     ),
     "sudo service supervisord status\n": Elsewhere(
-        "of an installed site", "booted/scenario.py::test_the_service_obeys"
+        "of an installed site", "booted/test_debian.py::test_the_service_obeys"
     ),
     "deploy/install.sh --service": Elsewhere(
-        "root's", "booted/scenario.py::test_two_sites_do_not_touch_each_other"
+        "root's", "booted/test_debian.py::test_two_sites_do_not_touch_each_other"
     ),
     "deploy/install.sh --uninstall\n": Elsewhere(
-        "root's", "booted/scenario.py::test_uninstall_leaves_nothing"
+        "root's", "booted/test_debian.py::test_uninstall_leaves_nothing"
     ),
     "sudo apt install certbot": Elsewhere(
         "a certificate takes a public name; one of its own is found there",
-        "booted/scenario.py::test_with_a_certificate_it_speaks_https",
+        "booted/test_debian.py::test_with_a_certificate_it_speaks_https",
     ),
     "ssh -N": Elsewhere(
         "from another machine", "test_lesson_troubles.py::test_the_web_interface_cannot_be_reached"

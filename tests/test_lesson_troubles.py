@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import test_nginx
-from conftest import Project, eventually, free_port, require
-from lesson import Reader, lesson_of, reader, serves, shown
-from test_bootstrap import PYTHON, USER, as_root
-from test_release import AS_USER
-
-__all__ = ["as_root"]  # a fixture
+from support.commands import AS_USER, PYTHON, USER, require
+from support.lesson import Reader, lesson_of, reader, serves, shown
+from support.nginx import ASCII_DOMAIN, make_certificate, serving
+from support.ports import free_port, listens
+from support.project import Project
+from support.waiting import eventually
 
 
 @dataclass
@@ -205,7 +204,7 @@ def test_a_percent_sign_in_a_value(stopped: Reader) -> None:
     assert stopped.python("manage.py", "shell", "-c", command).stdout.endswith("50%\n")
 
 
-def listens(site: Reader) -> bool:
+def is_taken(site: Reader) -> bool:
     return f"127.0.0.1:{site.port} " in site.run("ss", "-ltn").stdout
 
 
@@ -213,7 +212,7 @@ def test_the_port_is_taken(stopped: Reader) -> None:
     said = trouble(stopped, "The port is taken")
     other = (*AS_USER, PYTHON, "-m", "http.server", "--bind", "127.0.0.1", str(stopped.port))
     with subprocess.Popen(other, cwd="/", stderr=subprocess.DEVNULL) as process:
-        eventually(lambda: listens(stopped))
+        eventually(lambda: is_taken(stopped))
         assert said.symptom in stopped.type("venv/bin/supervisord", check=False)
         assert f"pid={process.pid}," in stopped.type(said.remedy)
         process.kill()
@@ -235,7 +234,7 @@ def test_an_orphan(stopped: Reader) -> None:
     orphan = min(map(int, re.findall(r"pid=(\d+)", listeners)))
     kill, start = said.remedy.replace("4242", str(orphan)).splitlines()
     stopped.type(kill)
-    eventually(lambda: not listens(stopped), 40)
+    eventually(lambda: not is_taken(stopped), 40)
     stopped.type(start)
     assert serves(stopped)
 
@@ -304,7 +303,7 @@ def ssh_server(site: Reader) -> Iterator[tuple[str, ...]]:
 def test_the_web_interface_cannot_be_reached(site: Reader) -> None:
     """127.0.0.2 is as far from it as another machine; the tunnel begins at a port of that one."""
     said = trouble(site, "The web interface cannot be reached")
-    domain = test_nginx.ASCII_DOMAIN
+    domain = ASCII_DOMAIN
     here = f"http://{domain}:{site.web_port}/"
     far = f"curl -sS --resolve {domain}:{site.web_port}:127.0.0.2 {here}"
     assert shown(said.symptom, site.type(far, check=False))
@@ -320,7 +319,7 @@ def test_the_web_interface_cannot_be_reached(site: Reader) -> None:
             command = ["ssh", *options, "-N", "-L", ends, "root@127.0.0.1"]
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
             try:
-                eventually(lambda: process.poll() is not None or test_nginx.listens(mine))
+                eventually(lambda: process.poll() is not None or listens(mine))
             except AssertionError:
                 process.kill()
                 raise
@@ -345,7 +344,7 @@ def test_csrf_verification_failed_behind_nginx(site: Reader, tmp_path: Path) -> 
     title = "CSRF verification failed behind nginx"
     said = trouble(site, title)
     host, scheme = lesson_of(site).section(title).block("nginx").splitlines()
-    certificate = test_nginx.make_certificate(tmp_path)
+    certificate = make_certificate(tmp_path)
     (site.path / "current").symlink_to(".")
     try:
         site.change("deploy/nginx/site.conf", scheme, "")
@@ -360,8 +359,8 @@ def test_csrf_verification_failed_behind_nginx(site: Reader, tmp_path: Path) -> 
 
 def post_a_form(site: Reader, certificate: Path) -> str:
     """The status of the admin's login form, sent by a browser that came by https."""
-    domain = test_nginx.ASCII_DOMAIN
-    with test_nginx.serving(site, certificate, "https.conf") as nginx:
+    domain = ASCII_DOMAIN
+    with serving(site, certificate, "https.conf") as nginx:
         page = nginx.get_by_tls("/admin/login/")
         cookie = page.headers["Set-Cookie"].partition(";")[0]
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)

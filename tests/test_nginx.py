@@ -1,38 +1,20 @@
 """nginx as the template delivers it, in front of a real site: only ports and folders are the test's."""
 
-import http.client
 import re
 import shutil
 import socket
-import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Project, Response, Site, eventually, free_port, require
+from support.commands import ENVIRONMENT
+from support.nginx import ASCII_DOMAIN, DOMAIN, Nginx, make_certificate, serving
+from support.ports import free_port
+from support.project import Project, Response, Site
+from support.waiting import eventually
 
-DOMAIN = "www.été.example"
-ASCII_DOMAIN = "www.xn--t-9fab.example"
-MAIN = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    include /etc/nginx/mime.types;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/enabled.conf;
-}}
-"""
 # What Mozilla's Observatory looks for in every answer.
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'",
@@ -41,45 +23,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
-@dataclass
-class Nginx:
-    """A running nginx: its ports, and the certificate that the test trusts."""
-
-    port: int
-    tls_port: int
-    certificate: Path
-
-    def get(self, path: str = "/", client: str = "127.0.0.1", **headers: str) -> Response:
-        """The answer by plain http to a visitor with this address."""
-        return self._ask(self.port, None, path, client, headers)
-
-    def get_by_tls(self, path: str = "/", client: str = "127.0.0.1", **headers: str) -> Response:
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        return self._ask(self.tls_port, context, path, client, headers)
-
-    @staticmethod
-    def _ask(
-        port: int,
-        context: ssl.SSLContext | None,
-        path: str,
-        client: str,
-        headers: dict[str, str],
-    ) -> Response:
-        connection = http.client.HTTPConnection(ASCII_DOMAIN, port)
-        plain = socket.create_connection(("127.0.0.1", port), 10, (client, 0))
-        connection.sock = (
-            context.wrap_socket(plain, server_hostname=ASCII_DOMAIN) if context else plain
-        )
-        try:
-            connection.request("GET", path, headers=headers)
-            response = connection.getresponse()
-            return Response(
-                response.status, response.headers, response.read().decode(errors="replace")
-            )
-        finally:
-            connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -106,53 +49,6 @@ def site(bake: Callable[..., Project], short_folder: Path) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def certificate(site: Site) -> Path:
     return make_certificate(site.path.parent)
-
-
-def make_certificate(folder: Path) -> Path:
-    """A certificate of its own, where certbot would leave one."""
-    live = folder / "live" / ASCII_DOMAIN
-    live.mkdir(parents=True)
-    options = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={ASCII_DOMAIN}"
-    san = ("-addext", f"subjectAltName=DNS:{ASCII_DOMAIN}")
-    files = ("-keyout", str(live / "privkey.pem"), "-out", str(live / "fullchain.pem"))
-    command = [require("openssl"), *options.split(), *san, *files]
-    subprocess.run(command, check=True, capture_output=True)
-    return live / "fullchain.pem"
-
-
-@contextmanager
-def serving(site: Site, certificate: Path, name: str) -> Iterator[Nginx]:
-    """Runs nginx with http.conf or https.conf; nothing of it but ports and folders is changed."""
-    folder = site.path.parent / name
-    folder.mkdir()
-    nginx = Nginx(free_port(), free_port(), certificate)
-    ours = site.path / "deploy" / "nginx"
-    for part in (ours / name, ours / "site.conf"):
-        text = part.read_text()
-        text = re.sub(r"listen (\[::\]:|)80;", rf"listen 127.0.0.1:{nginx.port};", text)
-        text = re.sub(r"listen (\[::\]:|)443 ", rf"listen 127.0.0.1:{nginx.tls_port} ", text)
-        # The same address twice, once for each family: once is enough here.
-        text = re.sub(r"(\s+listen [^;]+;)\1", r"\1", text)
-        text = text.replace("/etc/letsencrypt/live", str(certificate.parents[1]))
-        text = text.replace("/var/log/nginx", str(folder))
-        text = text.replace(f"{site.path}/current/deploy/nginx/site.conf", f"{folder}/site.conf")
-        (folder / part.name).write_text(text)
-    (folder / name).rename(folder / "enabled.conf")
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
-    command = [require("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    assert subprocess.check_output([*command, "-t", "-q"], stderr=subprocess.STDOUT) == b""
-    with subprocess.Popen(command) as process:
-        try:
-            eventually(lambda: listens(nginx.port))
-            yield nginx
-        finally:
-            process.terminate()
-
-
-def listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
 
 
 @pytest.fixture(scope="module")

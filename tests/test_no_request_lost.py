@@ -14,8 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import Site, eventually, moved
 from load import CLIENTS, visitors
+from support.files import moved
+from support.project import Site
+from support.waiting import eventually
 
 # Pages that the template has not: one takes its time, one is sent slowly, two never end.
 PAGES = """

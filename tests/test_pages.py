@@ -12,8 +12,9 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import LANGUAGES, Site
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+from support.project import Site
+from support.template import LANGUAGES
 
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 PHONE, DESK = (390, 844), (1440, 900)

@@ -5,7 +5,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import Run, cookiecutter, copy_template, free_port
+from support.commands import Run
+from support.ports import free_port
+from support.template import cookiecutter, copy_template
 
 from local_extensions.supervisor_config import WrongConfig, read
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require
 from cookiecutter.main import cookiecutter
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
 from markdown_it import MarkdownIt
 from supervisor.options import ServerOptions
+from support.commands import require
 
 from local_extensions.answers import EXAMPLES, RULES, problems
 from local_extensions.quoting import idna_host

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Site, eventually, pythons
+from support.commands import ENVIRONMENT, pythons
+from support.project import Site
+from support.waiting import eventually
 
 PYTHONS = pythons("3.10", "3.11", "3.12", "3.13")
 

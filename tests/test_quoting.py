@@ -8,10 +8,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import eventually, free_port, require
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jinja2 import DictLoader, Environment
+from support.commands import require
+from support.ports import free_port
+from support.waiting import eventually
 
 from local_extensions.answers import Refused, check_text
 from local_extensions.jinja import TemplateExtension

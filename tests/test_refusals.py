@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import cookiecutter
 from pytest_cookies.plugin import Result
+from support.template import cookiecutter
 
 from local_extensions.answers import EXAMPLES, RULES, problems
 from local_extensions.suggestions import suggestion

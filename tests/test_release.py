@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT, Project, Run, Site, _read, eventually, free_port, pythons, require
 from load import visitors
-from test_bootstrap import SYSTEM, USER, as_root, namespace, tiny_wheel
+from support.commands import AS_USER, ENVIRONMENT, SYSTEM, USER, Run, pythons, require
+from support.files import read_if_there
+from support.namespaces import namespace
+from support.ports import free_port
+from support.project import Project, Site
+from support.waiting import eventually
+from support.wheels import tiny_wheel
 
-__all__ = ["as_root"]  # a fixture
-
-AS_USER = (
-    ("setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups") if os.geteuid() == 0 else ()
-)
 # The newest that this machine has and the servers do not run on.
 OTHER_PYTHONS = dict([*pythons("3.10", "3.12", "3.13").items()][-1:])
 STEPS = [
@@ -150,7 +150,7 @@ class Server(Site):
     def rehearsing(self) -> bool:
         """Whether the gunicorn of a rehearsal runs."""
         address = f"unix:{self.path}/var/rehearsal/".encode()
-        lines = (_read(folder / "cmdline") for folder in Path("/proc").glob("[0-9]*"))
+        lines = (read_if_there(folder / "cmdline") for folder in Path("/proc").glob("[0-9]*"))
         return any(address in line for line in lines)
 
     def require_whole(self) -> None:

@@ -9,18 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, LANGUAGES, Run, cookiecutter, copy_template
-
-GIT_AUTHOR = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "Test"), ("EMAIL", "test@example.com"))
-}
-
-
-def git(folder: Path, *arguments: str) -> str:
-    environment = {**ENVIRONMENT, **GIT_AUTHOR, "HOME": str(folder)}
-    return subprocess.check_output(["git", *arguments], cwd=folder, env=environment, text=True)
+from support.commands import ENVIRONMENT, Run
+from support.git import GIT_AUTHOR, git
+from support.template import LANGUAGES, cookiecutter, copy_template
 
 
 @pytest.fixture

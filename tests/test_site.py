@@ -15,22 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Site, eventually
-
-# A page that takes its time; the template has none.
-SLOW_PAGE = """
-import time
-
-from django.http import HttpResponse
-
-
-def slow(request):
-    time.sleep(5)
-    return HttpResponse("slow\\n")
-
-
-urlpatterns += [path("slow", slow)]
-"""
+from support.pages import SLOW_PAGE
+from support.project import Site
+from support.waiting import eventually
 
 
 @pytest.fixture(scope="module")

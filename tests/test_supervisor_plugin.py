@@ -16,7 +16,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Project, Run, eventually, free_port, states
+from support.commands import ENVIRONMENT, Run
+from support.ports import free_port
+from support.project import Project, states
+from support.waiting import eventually
 
 # Debian 12's version, which asks for pkg_resources; and the one of the generated project.
 VERSIONS = {"4.2.5": ["supervisor==4.2.5", "setuptools<80"], "4.3.0": ["supervisor==4.3.0"]}

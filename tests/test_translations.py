@@ -7,8 +7,9 @@ import string
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import ROOT, Project
-from lesson import faults
+from support.lesson import faults
+from support.project import Project
+from support.template import ROOT
 
 from local_extensions import localize
 from local_extensions.french import FRENCH

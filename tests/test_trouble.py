@@ -14,8 +14,11 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Site, eventually, moved, require
 from load import visitors
+from support.commands import ENVIRONMENT, require
+from support.files import moved
+from support.project import Site
+from support.waiting import eventually
 
 # The clock as every process sees it that loads this, with the offset that a file holds.
 CLOCK = """

@@ -18,9 +18,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import Response, Site, eventually
 from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import Response as PlaywrightResponse
+from support.project import Response, Site
+from support.waiting import eventually
 
 STOP_ALL = "/index.html?action=stopall"
 STOP_ALL_BY_RPC = (

@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, eventually
-from machine import MORTAL, require_root, tree
+from support.debian import MORTAL, require_root, tree
+from support.template import ROOT
+from support.waiting import eventually
 
 pytestmark = pytest.mark.booted
 
 BOOT = """
 import sys
 from pathlib import Path
-from machine import booted
+from support.debian import booted
 
 layers = [Path(layer) for layer in sys.argv[1:]]
 with booted(layers, "systemd") as machine:
@@ -28,10 +29,9 @@ with booted(layers, "systemd") as machine:
 def test_a_killed_run_leaves_no_machine_behind(number: int) -> None:
     require_root()
     layers = tree("bookworm", "systemd")
-    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "tests" / "booted"), str(ROOT)])
     run = subprocess.Popen(
         [sys.executable, "-c", BOOT, *map(str, layers)],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

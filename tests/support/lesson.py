@@ -12,14 +12,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import test_nginx
-from conftest import ENVIRONMENT, ROOT, Project, Run, Site, eventually, free_port
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from test_bootstrap import SYSTEM, USER
-from test_release import AS_USER
 
 from local_extensions.translations import NARROW_NO_BREAK_SPACE, NO_BREAK_SPACE
+
+from .commands import AS_USER, ENVIRONMENT, SYSTEM, USER, Run
+from .nginx import DOMAIN
+from .ports import free_port
+from .project import Project, Site
+from .template import ROOT
+from .waiting import eventually
 
 # Code in a line of prose that is a whole command; a name alone is none.
 COMMAND = re.compile(r"(?:apt|cookiecutter|docker|pip|pre-commit|ssh|sudo|[\w.~]*/\S+) \S")
@@ -253,7 +256,7 @@ def reader(bake: Callable[..., Project], folder: Path, **answers: str) -> Iterat
     project = bake(
         project_slug="lesson",
         install_dir=f"{home}/lesson",
-        domain_name=test_nginx.DOMAIN,
+        domain_name=DOMAIN,
         bind=f"127.0.0.1:{port}",
         **answers,
     )

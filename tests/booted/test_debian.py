@@ -1,4 +1,4 @@
-"""What holds on a Debian server: each file of tests takes this for one version, once per init system.
+"""What holds on a Debian server, of each version and with each init system.
 
 The tests stand in the order of a server's life, and each needs those before it. Ubuntu is not
 booted: that would take a mirror of its own.
@@ -21,15 +21,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Project, Response, Run, cookiecutter, eventually, lack, require
-from machine import CODE, Machine, booted, load, require_root, tree, wheelhouse
+from support.commands import Run, lack, require
+from support.debian import CODE, SUITES, Machine, booted, load, require_root, tree, wheelhouse
+from support.project import Project, Response
+from support.template import ROOT, cookiecutter
+from support.waiting import eventually
 
 # The oldest version that was installed on booted machines. It has no tag, as there is no release yet;
 # its unit, its supervisord's config and plugin, gunicorn's settings and deploy scripts are not today's.
 OLD = "8cdd047"
 CHESS = {"project_slug": "chess", "domain_name": "chess.example.org"}
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
-INITS = ("systemd", "sysvinit")
+MACHINES = [(suite, init) for suite in SUITES for init in ("systemd", "sysvinit")]
+
+pytestmark = pytest.mark.booted
 
 
 @dataclass
@@ -96,11 +101,12 @@ class Server:
         return Path(self.code).name
 
 
-@pytest.fixture(scope="module", params=INITS)
+@pytest.fixture(scope="module", params=MACHINES, ids="-".join)
 def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Iterator[Machine]:
     require_root()
     bind = f"--bind-ro={wheelhouse(bake().path / 'requirements.txt')}:/wheels"
-    with booted(tree(request.module.SUITE, request.param), request.param, bind) as machine:
+    suite, init = request.param
+    with booted(tree(suite, init), init, bind) as machine:
         yield machine
 
 

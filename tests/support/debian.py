@@ -19,10 +19,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conftest import Run, eventually, lack, require
+from .commands import Run, lack, require
+from .waiting import eventually
 
 T = TypeVar("T")
 
+# Debian 12 and 13.
+SUITES = ("bookworm", "trixie")
 # What a Debian server has besides its essential packages.
 PACKAGES = "adduser,ca-certificates,cron,dbus,logrotate,nginx-light,procps,python3,python3-venv,systemd-sysv"
 TO_SYSVINIT = """

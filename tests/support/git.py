@@ -1,0 +1,17 @@
+"""Git as somebody with a name uses it."""
+
+import subprocess
+from pathlib import Path
+
+from .commands import ENVIRONMENT
+
+GIT_AUTHOR = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Test"), ("EMAIL", "test@example.com"))
+}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    environment = {**ENVIRONMENT, **GIT_AUTHOR, "HOME": str(folder)}
+    return subprocess.check_output(["git", *arguments], cwd=folder, env=environment, text=True)
