@@ -112,6 +112,7 @@ def test_the_readme_lists_each_chapter_which_leads_to_the_next(
         assert (levels[0], levels.count("h1")) == ("h1", 1)
     readme, *chapters = lesson
     for chapter, following in pairwise([*chapters, readme]):
+        assert f"[{lesson[chapter].sections[0].title}]({chapter})" in lesson[readme].text
         last_link = lesson[chapter].links[-1]
         assert (
             (project.path / chapter).parent.joinpath(last_link).samefile(project.path / following)
@@ -208,8 +209,8 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
 
 def lines_of(document: Document) -> Iterator[tuple[str, str]]:
     """The commands, and what the document shows of their output."""
-    blocks = list(typed(document.text))
-    for (kind, text), (following, sample) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+    blocks = [*typed(document.text), ("", "")]
+    for (kind, text), (following, sample) in pairwise(blocks):
         if kind == "sh":
             yield text, sample if following == "text" else ""
 
