@@ -1309,4 +1309,6 @@ FRENCH: dict[str, str] = {
     "Not in place yet: {files}. To change that: deploy/install.sh --service {name}": "Pas encore en place : {files}. Pour y remédier : deploy/install.sh --service {name}",
     "What its files hold on this machine, by their paths.": "Ce que contiennent ses fichiers sur cette machine, selon leur chemin.",
     "Its files that install.sh would write anew.": "Ceux de ses fichiers qu'install.sh écrirait de nouveau.",
+    # deploy: the server package, and what install.sh fills in
+    'A config that cannot be read is refused before anything is made.': 'Une configuration illisible est refusée avant que rien ne soit fait.',
 }

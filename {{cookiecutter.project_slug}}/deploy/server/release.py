@@ -62,6 +62,8 @@ def release(options):
             _py("{folder} holds the code itself: keep the code elsewhere, or name another folder (--into)."),
             folder=path,
         )
+    #: A config that cannot be read is refused before anything is made.
+    config = None if options.rollback else SupervisordConf(CODE)
     site = SiteFolder(path)
     site.prepare()
     site.lock()
@@ -71,7 +73,7 @@ def release(options):
         if options.rollback:
             roll_back(site)
         else:
-            make_release(site, options)
+            make_release(site, config, options)
     except (Failed, OSError) as failure:
         handle_signals(signal.SIG_IGN)
         complain(failure)
@@ -83,10 +85,10 @@ def release(options):
     return target(site.current)
 
 
-def make_release(site, options):
+def make_release(site, config, options):
     """_("Until the second migration, the site and its data stay untouched.")"""
     new = Release(site, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-    require_same_addresses(site, SupervisordConf(CODE))
+    require_same_addresses(site, config)
     needed = NEEDED_MEGABYTES + site.database_megabytes()
     preflight.require_space(site.path, needed, PROGRAM)
     site.begin(new.name)
