@@ -473,7 +473,7 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     assert "an address in" in refusal("release.sh")
     server.service("stop")
     said = server.release().stdout
-    assert "Not in place yet: /etc/nginx/sites-available/supervisord" in said
+    assert "Not in place yet: /etc/nginx/snippets/supervisord-site.conf, " in said
     done = server.install(*OFFLINE, check=False)
     assert "ALLOWED_HOSTS in /srv/chess/.env lacks club.example.org" in done.stderr
     env = machine.root / "srv/chess/.env"

@@ -9,7 +9,6 @@ import subprocess
 from . import facts
 from .commands import Failed
 from .site_user import other_user
-from .supervisord_conf import shown
 from .venvs import PYTHON
 
 #: What the files of the service and the shell can hold
@@ -49,15 +48,15 @@ def require_space(folder, megabytes, program):
 
 def require_free(addresses, config):
     """_("No program may listen on these addresses yet; they stand in this config.")"""
-    for address in addresses:
+    for host, port in addresses:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(address)
+                probe.bind((host, port))
             except OSError as error:
                 raise Failed(
                     _py("{address} cannot be used ({reason}): stop the program that listens there, or change the address in {config}."),
-                    address=shown(address),
+                    address=f"{host}:{port}",
                     reason=error.strerror,
                     config=config,
                 ) from None
