@@ -849,7 +849,7 @@ FRENCH: dict[str, str] = {
     ),
     "Asking the site which release serves": "Demande au site : quelle version répond",
     "supervisord does not run. To start it, as {user}: {command}": (
-        "supervisord ne tourne pas. Pour le lancer, en tant que {user} : {command}"
+        "supervisord ne tourne pas. Pour le démarrer, en tant que {user}, tapez : {command}"
     ),
     "{config} has changed, and supervisord reads it only when told. For its programs: {command}"
     " update. For all else, stop supervisord and start it again.": (
@@ -1286,11 +1286,13 @@ FRENCH: dict[str, str] = {
     "it runs, but does not answer: the logs in {logs} tell why.": "il tourne, mais ne répond pas : les journaux de {logs} disent pourquoi.",
     "not every program runs ({states}): the logs in {logs} tell why.": "tous les programmes ne tournent pas ({states}) : les journaux de {logs} disent pourquoi.",
     "supervisord may take this long to open its socket.": "Le temps laissé à supervisord pour ouvrir sa socket.",
-    "supervisord does not run: the logs in {folder} tell why.": "supervisord ne tourne pas : les journaux de {folder} disent pourquoi.",
+    "supervisord does not run: the logs in {folder} tell why.": "supervisord ne tourne pas : voyez les journaux de {folder}.",
     '--wheelhouse needs a folder that exists, not "{value}".': "--wheelhouse exige un dossier qui existe, et non « {value} ».",
     "The example, as a rule the one beside it, with a secret key of its own.": "L'exemple, d'ordinaire celui d'à côté, avec une clé secrète à lui.",
     "{name} is no name for a service: use small letters, digits, - and _ only.": "{name} n'est pas un nom de service : rien que des minuscules, des chiffres, - et _.",
     "supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules: supervisor/options.py, UnhosedConfigParser and read_config; supervisor/datatypes.py, inet_address.": "On ne peut interroger supervisor lui-même : il est dans le venv, qui n'est pas encore là. Les règles : supervisor/options.py, UnhosedConfigParser et read_config ; supervisor/datatypes.py, inet_address.",
     "The config of the code in this folder. site and web_interface are addresses as socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.": "La configuration du code de ce dossier. site et web_interface sont des adresses telles que les prend socket.connect() : (hôte, port), ou le chemin d'une socket UNIX ; None, s'il n'y en a pas.",
     "With %(here)s and the like filled in.": "Avec %(here)s et ses pareils remplacés.",
+    # deploy: the server package, and what install.sh fills in
+    'supervisord needs it: put that right, and start it again.': 'supervisord en a besoin : corrigez cela, puis redémarrez-le.',
 }

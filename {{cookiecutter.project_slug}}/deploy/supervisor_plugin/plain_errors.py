@@ -9,6 +9,7 @@ REMEDIES = {
     errno.ENOSPC: _py("Its disk is full: free some space."),
     errno.EROFS: _py("Its disk is read-only: mount it for writing."),
 }
+ANY_OTHER = _py("supervisord needs it: put that right, and start it again.")
 
 
 def explain(kind, error, traceback):
@@ -18,8 +19,8 @@ def explain(kind, error, traceback):
             error,
             _py("Stop the program that listens there, or change socket= in deploy/supervisord.conf."),
         )
-    elif isinstance(error, OSError) and error.errno in REMEDIES and error.filename:
-        show(error, REMEDIES[error.errno])
+    elif isinstance(error, OSError) and error.filename:
+        show(error, REMEDIES.get(error.errno, ANY_OTHER))
     else:
         sys.__excepthook__(kind, error, traceback)
 
