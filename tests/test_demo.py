@@ -13,6 +13,8 @@ from support.commands import ENVIRONMENT, Run
 from support.ports import free_port
 from support.template import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(short_folder: Path) -> Iterator[Path]:

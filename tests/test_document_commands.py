@@ -166,6 +166,7 @@ def versions(folder: Path) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.slow
 def test_a_newcomer_can_type_every_command(newcomer: Newcomer, document: str) -> None:
     require("chromium")
     pictures = [path for path in (newcomer.clone / "docs").iterdir() if path.name != "bench.svg"]

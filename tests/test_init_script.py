@@ -27,6 +27,8 @@ from support.ports import free_port
 from support.project import Project, Site
 from support.template import LANGUAGES
 
+pytestmark = pytest.mark.slow
+
 USER = "www-data"
 ACTIONS = ("start", "stop", "restart", "try-restart", "reload", "force-reload", "status")
 

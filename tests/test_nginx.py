@@ -15,6 +15,8 @@ from support.ports import free_port
 from support.project import Project, Response, Site
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 # What Mozilla's Observatory looks for in every answer.
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'",

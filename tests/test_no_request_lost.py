@@ -19,6 +19,8 @@ from support.files import moved
 from support.project import Site
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 # Pages that the template has not: one takes its time, one is sent slowly, two never end.
 PAGES = """
 import re

@@ -8,6 +8,8 @@ from support.commands import pythons
 from support.project import Site
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 PYTHONS = pythons("3.10", "3.11", "3.12", "3.13")
 
 

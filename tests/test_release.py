@@ -28,6 +28,8 @@ from support.project import Project, Site
 from support.waiting import eventually
 from support.wheels import tiny_wheel
 
+pytestmark = pytest.mark.slow
+
 # The newest that this machine has and the servers do not run on.
 OTHER_PYTHONS = dict([*pythons("3.10", "3.12", "3.13").items()][-1:])
 STEPS = [

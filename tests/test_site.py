@@ -19,6 +19,8 @@ from support.pages import SLOW_PAGE
 from support.project import Site
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(make_site: Callable[..., Site]) -> Site:

@@ -21,6 +21,8 @@ from support.ports import free_port
 from support.project import Project, states
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 # Debian 12's version, which asks for pkg_resources; and the one of the generated project.
 VERSIONS = {"4.2.5": ["supervisor==4.2.5", "setuptools<80"], "4.3.0": ["supervisor==4.3.0"]}
 

@@ -34,7 +34,7 @@ CHESS = {"project_slug": "chess", "domain_name": "chess.example.org"}
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
 MACHINES = [(suite, init) for suite in SUITES for init in ("systemd", "sysvinit")]
 
-pytestmark = pytest.mark.booted
+pytestmark = [pytest.mark.booted, pytest.mark.slow]
 
 
 @dataclass
