@@ -165,91 +165,19 @@ FRENCH: dict[str, str] = {
         "Met le site en place : venv, dépendances, secrets, base de données, fichiers statiques."
         " Relancez-le quand vous voulez : il ne fait que ce qui manque."
     ),
-    "Where a user has set it, cd may go elsewhere.": (
-        "Quand un utilisateur l'a fixé, cd peut aller ailleurs."
-    ),
-    "The catalogue's sentences are formats; what fills them in comes as arguments.": (
-        "Les phrases sont des formats ; ce qui les complète arrive en arguments."
-    ),
-    "Usage: ./bootstrap.sh [--offline] [--wheelhouse DIR] [--venv DIR]": (
-        "Usage : ./bootstrap.sh [--offline] [--wheelhouse DOSSIER] [--venv DOSSIER]"
-    ),
-    "  --wheelhouse DIR  also take packages from this folder": (
-        "  --wheelhouse DOSSIER  prendre aussi des paquets dans ce dossier"
-    ),
-    "  --offline         use no network; needs --wheelhouse DIR": (
-        "  --offline             se passer du réseau ; exige --wheelhouse DOSSIER"
-    ),
-    "  --venv DIR        make only the venv, and there (deploy/release.sh does)": (
-        "  --venv DOSSIER        ne faire que le venv, et là (c'est ce que fait deploy/release.sh)"
-    ),
     "To fill the folder: venv/bin/pip download -r requirements.txt -d DIR": (
         "Pour remplir le dossier : venv/bin/pip download -r requirements.txt -d DOSSIER"
     ),
-    '--wheelhouse needs a folder that exists, not "%s".': (
-        "--wheelhouse exige un dossier qui existe, et non « %s »."
-    ),
-    "--venv needs a folder.": "--venv exige un dossier.",
-    "%s is not an option; ./bootstrap.sh --help lists them.": (
-        "%s n'est pas une option ; ./bootstrap.sh --help les énumère."
-    ),
     "--offline needs --wheelhouse DIR, a folder with the packages.": (
         "--offline exige --wheelhouse DOSSIER, un dossier qui contient les paquets."
-    ),
-    "step TEXT COMMAND...: runs a command, with a dot each second; where it fails, its last"
-    " words.": (
-        "step TEXTE COMMANDE... : exécute une commande, avec un point par seconde ; si elle"
-        " échoue, ses derniers mots."
-    ),
-    'It failed: "%s". The lines above tell why (all of them: %s). Then run ./bootstrap.sh again.': (
-        "Échec : « %s ». Les lignes ci-dessus disent pourquoi (toutes : %s). Ensuite, relancez"
-        " ./bootstrap.sh."
-    ),
-    "KILL: so early a TERM may come that the shell has not yet dropped the trap for it.": (
-        "KILL : un TERM peut arriver avant que le shell n'ait oublié le piège qui l'attrape."
-    ),
-    "check_space MEGABYTES: stops where fewer are free.": (
-        "check_space MÉGAOCTETS : s'arrête s'il en reste moins."
-    ),
-    "The disk of %s has %s MB free and the site needs 150: free some and run ./bootstrap.sh"
-    " again.": (
-        "Le disque de %s a %s Mo libres et il en faut 150 au site : libérez de la place et relancez"
-        " ./bootstrap.sh."
-    ),
-    "%s cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make"
-    " its disk writable.": (
-        "Impossible d'écrire dans %s : lancez ./bootstrap.sh en tant que son propriétaire,"
-        " rendez-le vôtre (sudo chown -R), ou rendez son disque inscriptible."
-    ),
-    "Not the Python of an active venv, which may be the one that is made anew.": (
-        "Pas le Python d'un venv activé, qui peut être celui que l'on refait."
-    ),
-    "-S: Python starts sooner where it need not look at installed packages.": (
-        "-S : Python démarre plus vite s'il n'a pas à regarder les paquets installés."
     ),
     "Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install"
     " python3 python3-venv": (
         "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
         " install python3 python3-venv"
     ),
-    "Locks the log through descriptor 9, which every command below inherits: the lock is gone with"
-    " the last of them, however they end.": (
-        "Verrouille le journal par le descripteur 9, dont hérite chaque commande ci-dessous : le"
-        " verrou disparaît avec la dernière, quelle que soit sa fin."
-    ),
-    "Another ./bootstrap.sh is at work in %s: wait until it has ended.": (
-        "Un autre ./bootstrap.sh travaille dans %s : attendez qu'il ait fini."
-    ),
-    "%s cannot be used (%s): stop the program that listens there, or change the address in"
-    " deploy/supervisord.conf.": (
-        "%s est inutilisable (%s) : arrêtez le programme qui y écoute, ou changez l'adresse dans"
-        " deploy/supervisord.conf."
-    ),
     "One per release; RELEASE in the settings is the name of this folder.": (
         "Un par version ; RELEASE, dans les réglages, est le nom de ce dossier."
-    ),
-    "What the venv was made from: where it stands, its Python, the requirements.": (
-        "Ce dont le venv est fait : son emplacement, son Python, les dépendances."
     ),
     "uv keeps what it downloads in the home folder; www-data, say, may not write there.": (
         "uv garde ses téléchargements dans le dossier personnel, où www-data, par exemple, ne peut"
@@ -257,35 +185,14 @@ FRENCH: dict[str, str] = {
     ),
     "Making the venv (uv)": "Création du venv (uv)",
     "Installing the requirements (uv)": "Installation des dépendances (uv)",
-    "The requirements are complete: pip need not look for more (--no-deps). compile_packages is"
-    " faster than pip at compiling.": (
-        "La liste des dépendances est complète : pip n'a rien à y ajouter (--no-deps)."
-        " compile_packages compile plus vite que pip."
-    ),
     "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
         "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un pip."
     ),
     "Making the venv": "Création du venv",
     "Installing the requirements": "Installation des dépendances",
     "Making the venv (virtualenv)": "Création du venv (virtualenv)",
-    "%s can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
-        "%s ne peut créer de venv avec pip. Sous Debian ou Ubuntu : sudo apt install python3-venv"
-    ),
-    "Compiles the packages while the steps below go on. pip and the packages' tests, which the site"
-    " never runs, can wait until they are used.": (
-        "Compile les paquets pendant les étapes suivantes. pip et les tests des paquets, dont le site"
-        " ne se sert pas, attendront qu'on les appelle."
-    ),
     "A module that only another Python understands may stay as it is.": (
         "Un module que seul un autre Python comprend peut rester tel quel."
-    ),
-    "manage COMMAND...: what ./manage.py does, in one Django for all of them, whose start takes the"
-    " most time.": (
-        "manage COMMANDE... : ce que fait ./manage.py, dans un seul Django pour toutes, car son"
-        " démarrage est le plus long."
-    ),
-    "secret FILE TEXT: a file for its owner alone, whole or not at all.": (
-        "secret FICHIER TEXTE : un fichier pour son seul propriétaire, entier ou pas du tout."
     ),
     "The static files of every app; the settings tell which apps there are.": (
         "Les fichiers statiques de toutes les applications ; les réglages disent lesquelles il y a."
@@ -300,59 +207,24 @@ FRENCH: dict[str, str] = {
         "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur"
         " le chemin de Python."
     ),
-    "Preparing the site (%s)": "Préparation du site (%s)",
     "Compiling the packages": "Compilation des paquets",
-    "One that was interrupted may have left half a file, which Django would keep.": (
-        "Interrompue, elle a pu laisser une moitié de fichier, que Django garderait."
-    ),
     "Everything is in place.": "Tout est en place.",
     "start the site:": "démarrer le site :",
     "look at it": "le regarder",
     "stop it": "l'arrêter",
-    "Web interface:": "Interface web :",
-    "(user: admin; password: in deploy/web_interface.conf)": (
-        "(utilisateur : admin ; mot de passe : dans deploy/web_interface.conf)"
-    ),
     # deploy/init.d/supervisord
-    "deploy/install.sh copies this file to /etc/init.d and calls update-rc.d. Actions and exit"
-    ' codes: LSB Core 5.0, 22.2, "Init Script Actions".': (
-        "deploy/install.sh copie ce fichier dans /etc/init.d et appelle update-rc.d. Actions et"
-        " codes de sortie : LSB Core 5.0, 22.2, « Init Script Actions »."
-    ),
-    "Through current, so that each start takes the release that is current then.": (
-        "Par current, pour que chaque démarrage prenne la version alors en service."
-    ),
     "Root runs nothing of the site, not even supervisorctl. env keeps root's environment from"
     " it, setsid root's terminal.": (
         "Root n'exécute rien du site, pas même supervisorctl. env le coupe de l'environnement de"
         " root, setsid de son terminal."
     ),
-    "supervisorctl SECONDS COMMAND...: a supervisord that hangs would let it wait for ever.": (
-        "supervisorctl SECONDES COMMANDE... : un supervisord figé le ferait attendre sans fin."
-    ),
     "%s cannot be used by %s: run deploy/install.sh.": (
         "%s est inutilisable par %s : lancez deploy/install.sh."
-    ),
-    "Sets states, from supervisorctl's second column; it is RUNNING alone where all is well. A"
-    " program beside the site may have ended, or wait to be started.": (
-        "Fixe states, d'après la deuxième colonne de supervisorctl : RUNNING seul si tout va bien."
-        " Un programme à côté du site peut avoir fini, ou attendre qu'on le démarre."
-    ),
-    "it runs, but does not answer: the logs in %s tell why.": (
-        "il tourne, mais ne répond pas : les journaux de %s disent pourquoi."
     ),
     "Reads the config again and replaces the masters one after the other: meanwhile the others"
     " serve.": (
         "Relit la configuration et remplace les maîtres l'un après l'autre : pendant ce temps,"
         " l'autre sert."
-    ),
-    "LSB has no code for a site that has failed under a supervisord that runs; 1 (dead, with a"
-    " pid file) comes nearest.": (
-        "LSB n'a pas de code pour un site tombé sous un supervisord qui tourne ; 1 (mort, avec un"
-        " fichier de pid) en est le plus proche."
-    ),
-    "The exit code where supervisord does not answer: 4 where the status is asked for.": (
-        "Le code de sortie si supervisord ne répond pas : 4 quand l'état est demandé."
     ),
     "supervisord and the site that it runs": "supervisord et le site qu'il fait tourner",
     "Starts and stops supervisord, which keeps gunicorn running.": (
@@ -362,56 +234,16 @@ FRENCH: dict[str, str] = {
         "Sur une machine menée par systemd, ces fonctions lui transmettent l'action."
     ),
     "DIR and RUN_USER may be set here.": "DIR et RUN_USER peuvent être fixés ici.",
-    "supervisord keeps the folder and the umask that it starts with: not the caller's.": (
-        "supervisord garde le dossier et l'umask de son démarrage : pas ceux de l'appelant."
-    ),
-    "fail CODE FORMAT VALUE...: one sentence on standard error, then the exit code.": (
-        "fail CODE FORMAT VALEUR... : une phrase sur la sortie d'erreur, puis le code de sortie."
-    ),
-    "A pid file can outlive its process, and the number go to another: its name and its venv tell.": (
-        "Un fichier de pid peut survivre à son processus, et le numéro passer à un autre, que son"
-        " nom et son venv trahissent."
-    ),
     "only root and %s may do this: use sudo.": "seuls root et %s ont ce droit : utilisez sudo.",
     "a site must not run as root: name another user in /etc/default/%s.": (
         "un site ne doit pas tourner en root : nommez un autre utilisateur dans /etc/default/%s."
     ),
-    "Asked before anything stops, so that a running site outlives a broken config. supervisor's"
-    " exit code for one is 2; any other means that it cannot even be asked.": (
-        "Demandé avant tout arrêt, pour qu'un site en marche survive à une configuration fausse."
-        " supervisor la signale par le code 2 ; avec tout autre, il ne peut même pas répondre."
-    ),
     "there is no user %s: create it, or name another in /etc/default/%s.": (
         "il n'y a pas d'utilisateur %s : créez-le, ou nommez-en un autre dans /etc/default/%s."
     ),
-    "it refuses %s: %s": "il refuse %s : %s",
-    "supervisord tells why it ends in its last two lines, but for a hint at its help.": (
-        "supervisord dit pourquoi il finit dans ses deux dernières lignes, à un renvoi à son aide"
-        " près."
-    ),
-    "wait_until COMMAND: for a minute or so, with a dot each half second.": (
-        "wait_until COMMANDE : une minute environ, avec un point par demi-seconde."
-    ),
-    "gunicorn can run and every page of its site fail: ask for one.": (
-        "gunicorn peut tourner et toute page échouer : en demander une."
-    ),
     "Waiting for the site": "Attente du site",
-    "not every program runs (%s): the logs in %s tell why.": (
-        "tous les programmes ne tournent pas (%s) : les journaux de %s disent pourquoi."
-    ),
-    "http://%s/healthz gives an error or nothing: the logs in %s tell why.": (
-        "http://%s/healthz donne une erreur ou rien : les journaux de %s disent pourquoi."
-    ),
     "supervisord could not write over one that root left.": (
         "supervisord ne pourrait récrire celui que root aurait laissé."
-    ),
-    "it did not start with %s: %s": "il n'a pas démarré avec %s : %s",
-    "What has failed or was stopped gets another try.": (
-        "Ce qui a échoué ou fut arrêté a droit à un nouvel essai."
-    ),
-    "By a signal: it needs no venv and no socket. As the run user: it ends no process of another.": (
-        "Par un signal, qui n'exige ni venv ni socket ; en tant qu'utilisateur du site, qui ne peut"
-        " finir un processus d'autrui."
     ),
     "process %s was not started by %s: stop it as the user that started it.": (
         "le processus %s n'a pas été lancé par %s : arrêtez-le sous l'utilisateur qui l'a lancé."
@@ -422,12 +254,6 @@ FRENCH: dict[str, str] = {
     ),
     "process %s still runs after a minute.": "le processus %s tourne encore après une minute.",
     "it does not run.": "il ne tourne pas.",
-    "it did not apply %s: the logs in %s tell why.": (
-        "il n'a pas appliqué %s : les journaux de %s disent pourquoi."
-    ),
-    "%s did not start again: the logs in %s tell why.": (
-        "%s n'a pas redémarré : les journaux de %s disent pourquoi."
-    ),
     "it is dead, but its pid file %s is still there.": (
         "il est mort, mais son fichier de pid %s est resté."
     ),
@@ -445,32 +271,6 @@ FRENCH: dict[str, str] = {
         "Fait d'une machine Debian ou Ubuntu le serveur du site, ou défait tout : les étapes, dans"
         " l'ordre."
     ),
-    "Usage: deploy/install.sh [--service NAME] [--dry-run] [--offline] [--wheelhouse DIR]": (
-        "Usage : deploy/install.sh [--service NOM] [--dry-run] [--offline] [--wheelhouse DOSSIER]"
-    ),
-    "       deploy/install.sh --uninstall [--service NAME] [--dry-run] [--yes]": (
-        "        deploy/install.sh --uninstall [--service NOM] [--dry-run] [--yes]"
-    ),
-    "  --service NAME    name of the service (default: supervisord); each site has its own": (
-        "  --service NOM         nom du service (sinon : supervisord) ; chaque site a le sien"
-    ),
-    "  --dry-run         show every change, make none": (
-        "  --dry-run             montrer chaque changement, n'en faire aucun"
-    ),
-    "  --uninstall       remove all that this script has made, but ask before the data": (
-        "  --uninstall           retirer tout ce que ce script a fait, en demandant pour les"
-        " données"
-    ),
-    "  --yes             remove the data too, without asking": (
-        "  --yes                 retirer aussi les données, sans demander"
-    ),
-    "Seconds that the site may take to answer": ("Secondes laissées au site pour répondre"),
-    "The options, as a dict, without their dashes.": (
-        "Les options, en dictionnaire, sans leurs tirets."
-    ),
-    "{option} is not an option, or lacks its value; deploy/install.sh --help lists them.": (
-        "{option} n'est pas une option, ou sa valeur manque ; deploy/install.sh --help les liste."
-    ),
     "Root's, but for var. Others only get through var, nginx to the static files.": (
         "À root, sauf var. Les autres ne font que traverser var, comme nginx vers les fichiers"
         " statiques."
@@ -481,12 +281,6 @@ FRENCH: dict[str, str] = {
     "deploy/release.sh makes those that follow.": ("deploy/release.sh fait les suivantes."),
     "There is no first release, as said above: nothing was started.": (
         "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."
-    ),
-    "SQLite gives its journals the rights of the database.": (
-        "SQLite donne à ses journaux les droits de la base de données."
-    ),
-    "Where there is a certificate. Says whether the site must be told.": (
-        "S'il y a un certificat. Dit si le site doit l'apprendre."
     ),
     "The site does not answer at {address}: the logs in {folder} tell why.": (
         "Le site ne répond pas à {address} : les journaux de {folder} disent pourquoi."
@@ -504,48 +298,16 @@ FRENCH: dict[str, str] = {
     ),
     "Nothing is installed in {folder}.": ("Rien n'est installé dans {folder}."),
     "The data stays in {folder}.": ("Les données restent dans {folder}."),
-    "Only a user that this script has made has its home here.": (
-        "Seul un utilisateur que ce script a créé a ici son dossier personnel."
-    ),
     "Only root may do this: sudo deploy/install.sh": (
         "Seul root a ce droit : sudo deploy/install.sh"
     ),
-    "What deploy/install.py changes the machine with: a change is shown, and made only where it"
-    " lacks.": (
-        "De quoi deploy/install.py change la machine : un changement se montre, et n'est fait que"
-        " s'il manque."
-    ),
-    "The signs: + is written, - is removed, $ is run.": (
-        "Les signes : + est écrit, - est retiré, $ est exécuté."
-    ),
-    "Whether the change is to be made.": ("Dit si le changement est à faire."),
-    "Says whether it was not so already.": ("Dit si ce n'était pas déjà le cas."),
-    "As file(), but the file is there, and keeps its owner and its rights.": (
-        "Comme file(), mais le fichier existe, et garde son propriétaire et ses droits."
-    ),
     "A file, a link, or a folder with all that it holds.": (
         "Un fichier, un lien, ou un dossier avec tout son contenu."
-    ),
-    "What must be so before deploy/install.py changes anything, each said with its remedy.": (
-        "Ce qui doit être vrai avant que deploy/install.py ne change rien ; sinon, la cause et le"
-        " remède."
-    ),
-    "The site's, then its web interface's": ("Celle du site, puis celle de son interface web"),
-    "Free megabytes: for the venv, the code and the first logs": (
-        "Mégaoctets libres : pour le venv, le code et les premiers journaux"
-    ),
-    "Ends the script where the site cannot be installed.": (
-        "Arrête le script si le site ne peut pas être installé."
     ),
     "{folder} is where the site will live: move this code elsewhere, below /root say, and"
     " install it from there.": (
         "{folder} est la place du site installé : mettez ce code ailleurs, sous /root par exemple,"
         " et installez-le de là."
-    ),
-    "The disk of {folder} has {free} MB free and the site needs {space}: free some and run this"
-    " again.": (
-        "Le disque de {folder} a {free} Mo de libres et il en faut {space} au site : faites de la"
-        " place et recommencez."
     ),
     "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
         "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
@@ -556,21 +318,10 @@ FRENCH: dict[str, str] = {
     "Some programs are missing: sudo apt install {names}": (
         "Il manque des programmes : sudo apt install {names}"
     ),
-    "A Python in root's home, say, is out of reach of the site.": (
-        "Un Python dans le dossier de root, par exemple, est hors de portée du site."
-    ),
     "{user} cannot run {python}: take a Python that everybody can (sudo apt install python3"
     " python3-venv).": (
         "{user} ne peut pas exécuter {python} : prenez un Python ouvert à tous (sudo apt install"
         " python3 python3-venv)."
-    ),
-    "Nobody else may listen where the site, its web interface and nginx will.": (
-        "Nul autre ne doit écouter là où le feront le site, son interface web et nginx."
-    ),
-    "{address} cannot be used ({reason}): stop the program that listens there, or give the site"
-    " another address.": (
-        "{address} est inutilisable ({reason}) : arrêtez le programme qui y écoute, ou donnez au"
-        " site une autre adresse."
     ),
     "The site's user; None as long as the machine has none of this name.": (
         "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
@@ -583,7 +334,6 @@ FRENCH: dict[str, str] = {
     "Where certbot keeps the certificate of this name": (
         "Où certbot garde le certificat de ce nom"
     ),
-    "Its supervisorctl needs no options.": ("Celui dont le supervisorctl se passe d'options."),
     "What supervisorctl reads of the site's config, with the paths of this machine.": (
         "Ce que supervisorctl lit de la configuration du site, avec les chemins de cette machine."
     ),
@@ -630,39 +380,14 @@ FRENCH: dict[str, str] = {
         "Par SQLite lui-même : contrairement à cp, il copie une base en cours d'écriture telle"
         " qu'elle était à un instant."
     ),
-    "The nightly copy of the database; var/backups keeps those of a week. deploy/install.sh"
-    " copies this file to /etc/cron.d.": (
-        "La copie nocturne de la base de données ; var/backups garde celles d'une semaine."
-        " deploy/install.sh copie ce fichier dans /etc/cron.d."
-    ),
     # deploy/nginx
-    "The site behind nginx, by plain HTTP. deploy/install.sh copies this file, or https.conf where"
-    " there is a certificate, to /etc/nginx/sites-available.": (
-        "Le site derrière nginx, en simple HTTP. deploy/install.sh copie ce fichier, ou https.conf"
-        " s'il y a un certificat, dans /etc/nginx/sites-available."
-    ),
-    "The site behind nginx, by HTTPS, with the certificate that certbot keeps. deploy/install.sh"
-    " copies this file to /etc/nginx/sites-available.": (
-        "Le site derrière nginx, en HTTPS, avec le certificat que certbot tient à jour."
-        " deploy/install.sh copie ce fichier dans /etc/nginx/sites-available."
-    ),
     "What every browser since 2014 speaks; older protocols are broken.": (
         "Ce que parle tout navigateur depuis 2014 ; les protocoles plus anciens sont percés."
     ),
     "A visitor who comes back within a day need not negotiate anew.": (
         "Un visiteur qui revient dans la journée n'a pas à renégocier."
     ),
-    "Security headers of what nginx itself answers: static files, redirects, errors. Django's pages"
-    " carry their own.": (
-        "Les en-têtes de sécurité de ce que nginx répond lui-même : fichiers statiques,"
-        " redirections, erreurs. Les pages de Django ont les leurs."
-    ),
     "The version of nginx is nobody's business.": "La version de nginx ne regarde personne.",
-    "What http.conf and https.conf share. supervisord's web interface is not here: it must not be"
-    " reached from outside.": (
-        "Ce que http.conf et https.conf ont en commun. L'interface web de supervisord n'y est pas :"
-        " on ne doit pas l'atteindre du dehors."
-    ),
     "nginx rotates what lies in this folder. Not in var/log: root must not write where the site's"
     " user may place a link.": (
         "Ce dossier est celui que Debian fait tourner pour nginx. Pas var/log : root ne doit pas"
@@ -693,10 +418,6 @@ FRENCH: dict[str, str] = {
         "Le site ne répond pas. Réessayez dans un instant."
     ),
     # deploy/systemd/supervisord.service
-    "For a machine run by systemd: deploy/install.sh copies this file to /etc/systemd/system.": (
-        "Pour une machine menée par systemd : deploy/install.sh copie ce fichier dans"
-        " /etc/systemd/system."
-    ),
     "Never give up starting the site again.": "Ne jamais renoncer à redémarrer le site.",
     "In the foreground (-n): systemd then watches supervisord itself.": (
         "Au premier plan (-n) : systemd surveille alors supervisord lui-même."
@@ -784,9 +505,6 @@ FRENCH: dict[str, str] = {
         " avant l'arrêt ; ensuite les workers partent avec leur maître."
     ),
     # deploy/supervisor_plugin
-    "What supervisord does not do by itself; tested with supervisor 4.2.5 and 4.3.0.": (
-        "Ce que supervisord ne fait pas de lui-même ; testé avec supervisor 4.2.5 et 4.3.0."
-    ),
     "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
     " sockets of FastCGI groups open while their processes restart, notes which processes are"
     " ready, and says in a sentence why supervisord cannot start. supervisorctl loads"
@@ -883,9 +601,6 @@ FRENCH: dict[str, str] = {
     "A command of supervisorctl that restarts a group while it goes on serving.": (
         "Une commande de supervisorctl qui redémarre un groupe pendant qu'il continue à servir."
     ),
-    "Seconds that a process may take to become ready once supervisord calls it RUNNING.": (
-        "Secondes laissées à un processus pour être prêt une fois que supervisord le dit RUNNING."
-    ),
     "A process that was started does not run, or is not ready.": (
         "Un processus démarré ne tourne pas, ou n'est pas prêt."
     ),
@@ -931,12 +646,6 @@ FRENCH: dict[str, str] = {
         " commandes attendent le tour suivant. Et sur un site très visité, chaque requête le"
         " réveillerait pour une seule ligne du journal."
     ),
-    "Seconds of rest before each look, in which lines gather.": (
-        "Secondes de repos avant chaque tour, pendant lesquelles des lignes s'accumulent."
-    ),
-    "Seconds after a change in which supervisord sleeps no longer than that.": (
-        "Secondes après un changement pendant lesquelles supervisord ne dort pas davantage."
-    ),
     "Changes the sleep; supervisord does everything else as before.": (
         "Change le sommeil ; supervisord fait tout le reste comme avant."
     ),
@@ -951,13 +660,6 @@ FRENCH: dict[str, str] = {
     ),
     "Keeps the pages of other sites away from supervisord's web interface.": (
         "Tient les pages d'autres sites à l'écart de l'interface web de supervisord."
-    ),
-    "A browser sends the login that it remembers along with every request, also with one that a"
-    " page of another site makes: a link to index.html?action=stopall would stop everything."
-    " Tested with supervisor 4.2.5 and 4.3.0.": (
-        "Un navigateur joint à chaque requête l'identification qu'il a retenue, même si c'est la"
-        " page d'un autre site qui la fait : un lien vers index.html?action=stopall arrêterait"
-        " tout. Essayé avec supervisor 4.2.5 et 4.3.0."
     ),
     "Refused: this request does not come from the pages of the web interface.": (
         "Refusé : cette requête ne vient pas des pages de l'interface web."
@@ -1011,10 +713,6 @@ FRENCH: dict[str, str] = {
     "The listening socket comes from supervisord, as standard input.": (
         "La socket d'écoute vient de supervisord, comme entrée standard."
     ),
-    "Threads: a slow request does not hold up the others. deploy/gunicorn_worker.py says what else.": (
-        "Des threads : une requête lente ne retient pas les autres. deploy/gunicorn_worker.py dit"
-        " le reste."
-    ),
     "Connections of a worker at once; its files and the database's must fit in 1,024 descriptors"
     " too.": (
         "Connexions simultanées d'un worker ; ses fichiers et ceux de la base doivent tenir aussi"
@@ -1044,9 +742,6 @@ FRENCH: dict[str, str] = {
     " what a view prints.": (
         "Requêtes et erreurs vont à la sortie que supervisord garde dans var/log ; chaque ligne"
         " aussitôt, celles d'un print() dans une vue aussi."
-    ),
-    "Only a proxy on this machine may say who the visitor is, and that a request came by https.": (
-        "Seul un proxy de cette machine peut dire qui est le visiteur, et qu'il est venu en https."
     ),
     "gunicorn's own control socket would lie in the home folder, where two sites fight for it.": (
         "La socket de contrôle de gunicorn serait dans le dossier personnel, où deux sites se la"
@@ -1093,9 +788,6 @@ FRENCH: dict[str, str] = {
     "gunicorn's threaded worker, and what it lacks; deploy/gunicorn.conf.py names it.": (
         "Le worker à threads de gunicorn, et ce qui lui manque ; deploy/gunicorn.conf.py le nomme."
     ),
-    "Seconds that a worker with a hung request gives its other requests to end.": (
-        "Secondes qu'un worker dont une requête est bloquée laisse aux autres pour s'achever."
-    ),
     "Ends when a request hangs, frees the port when it stops, and knows the visitor's address.": (
         "Finit si une requête est bloquée, libère le port à l'arrêt, connaît l'adresse du visiteur."
     ),
@@ -1134,19 +826,6 @@ FRENCH: dict[str, str] = {
     "Puts the code of this folder into service on a server: the steps, in their order.": (
         "Met le code de ce dossier en service sur un serveur : les étapes, dans leur ordre."
     ),
-    "Usage: deploy/release.sh [--rollback] [--into DIR] [--offline] [--wheelhouse DIR]": (
-        "Usage : deploy/release.sh [--rollback] [--into DOSSIER] [--offline] [--wheelhouse DOSSIER]"
-    ),
-    "  --rollback        put the previous release into service again": (
-        "  --rollback            remettre en service la version précédente"
-    ),
-    "  --into DIR        the folder of the site, by default": (
-        "  --into DOSSIER        le dossier du site, par défaut"
-    ),
-    "Free megabytes that a release needs: for a venv, and twice the static files.": (
-        "Mégaoctets libres qu'exige une version : pour un venv, et deux fois les fichiers"
-        " statiques."
-    ),
     "Until the second migration, the site and its data stay untouched.": (
         "Jusqu'à la seconde migration, ni le site ni ses données ne sont touchés."
     ),
@@ -1172,9 +851,6 @@ FRENCH: dict[str, str] = {
     "A failure from here on makes clean_up() go back.": (
         "Après un échec, à partir d'ici, clean_up() revient en arrière."
     ),
-    "supervisord opened this address when it started; new settings wait for its restart.": (
-        "L'adresse que supervisord a ouverte à son démarrage ; une nouvelle attend qu'il redémarre."
-    ),
     "Restarting gunicorn, one master after the other": (
         "Redémarrage de gunicorn, un maître après l'autre"
     ),
@@ -1187,17 +863,6 @@ FRENCH: dict[str, str] = {
         "{config} a changé, et supervisord ne le relit que si on le lui dit. Pour ses programmes :"
         " {command} update. Pour tout le reste, arrêtez supervisord et relancez-le."
     ),
-    "The disk of {folder} has {free} MB free and a release needs {needed}: free some.": (
-        "Le disque de {folder} a {free} Mo libres et il en faut {needed} à une version : libérez"
-        " de la place."
-    ),
-    "The options: whether to roll back, the folder, and what bootstrap.sh gets.": (
-        "Les options : faut-il revenir en arrière, le dossier, et ce que reçoit bootstrap.sh."
-    ),
-    "{word} needs a folder.": "{word} exige un dossier.",
-    "{word} is not an option; deploy/release.sh --help lists them.": (
-        "{word} n'est pas une option ; deploy/release.sh --help les énumère."
-    ),
     "It was interrupted.": "Interruption.",
     "{folder} holds the code itself: keep the code elsewhere, or name another folder (--into).": (
         "{folder} contient le code lui-même : gardez le code ailleurs, ou nommez un autre dossier"
@@ -1206,21 +871,8 @@ FRENCH: dict[str, str] = {
     "{release} serves as before.": "{release} sert comme avant.",
     "Nothing is in service yet.": "Rien n'est encore en service.",
     "It failed:": "Échec :",
-    "The site goes first; and it must be able to read what is made here.": (
-        "Le site passe d'abord ; et il doit pouvoir lire ce qui est fait ici."
-    ),
     "{release} is in place ({seconds} s).": "{release} est en place ({seconds} s).",
     # deploy/release_candidate.py
-    "A release: the folder that it gets on the server, and what is tried there.": (
-        "Une version : le dossier qu'elle reçoit sur le serveur, et ce qu'on y essaie."
-    ),
-    "What belongs to the folder of the code, not to a release.": (
-        "Ce qui appartient au dossier du code, et non à une version."
-    ),
-    "New connections that must all reach the new release, in whichever process.": (
-        "Nouvelles connexions qui doivent toutes tomber sur la nouvelle version, dans quelque"
-        " processus que ce soit."
-    ),
     "One release: its folder, and what is done to it.": (
         "Une version : son dossier, et ce qu'on en fait."
     ),
@@ -1230,20 +882,6 @@ FRENCH: dict[str, str] = {
     "Named after what it is made from: a release with the same takes the same.": (
         "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
     ),
-    "{user} may not run {python}: take a Python that everybody can run, as /usr/bin/python3 of"
-    " Debian.": (
-        "{user} ne peut pas exécuter {python} : prenez un Python que tous peuvent exécuter, comme"
-        " /usr/bin/python3 de Debian."
-    ),
-    "bootstrap.sh makes a venv find the folder deploy beside it.": (
-        "Par bootstrap.sh, un venv trouve le dossier deploy à côté de lui."
-    ),
-    "The site may not write into these folders: Python's bytecode must be there.": (
-        "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà."
-    ),
-    "It holds bootstrap.sh's log; the release gets a link in its place.": (
-        "Il contient le journal de bootstrap.sh ; la version reçoit un lien à sa place."
-    ),
     "Runs a command of the release's Python as the site's user.": (
         "Lance une commande du Python de la version, en tant qu'utilisateur du site."
     ),
@@ -1252,9 +890,6 @@ FRENCH: dict[str, str] = {
     ),
     "The settings of Django, supervisord and gunicorn; returns Django's warnings.": (
         "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django."
-    ),
-    "Of this release, and not the current one, to which the venv leads.": (
-        "Celui de cette version, et non de la version en service, à laquelle mène le venv."
     ),
     "A gunicorn on a socket that nobody else knows must show the home page.": (
         "Un gunicorn, sur une socket que nul autre ne connaît, doit montrer la page d'accueil."
@@ -1269,39 +904,12 @@ FRENCH: dict[str, str] = {
     "The site that visitors see must be this release.": (
         "Le site que voient les visiteurs doit être cette version."
     ),
-    "Where gunicorn listens, by the settings of this release.": (
-        "Où gunicorn écoute, d'après les réglages de cette version."
-    ),
     # deploy/release_commands.py
-    "What deploy/release.py does its steps with: it shows them, and runs commands as the right"
-    " user.": (
-        "Les outils de deploy/release.py : montrer les étapes, lancer des commandes sous le bon"
-        " utilisateur."
-    ),
-    "Ends the release, for the reason given; step names where it happened.": (
-        "Met fin à la mise en service, pour la raison donnée ; step dit à quelle étape."
-    ),
-    "At once. Where the terminal is gone, the release goes on.": (
-        "Aussitôt. Si le terminal a disparu, la mise en service continue."
-    ),
     "Says what is being done, with a dot each second.": (
         "Dit ce qui se fait, avec un point par seconde."
     ),
-    "A command that goes on during the with block.": "Une commande qui dure le temps du bloc with.",
-    "Called in a new process: it ends when this script does, even by kill -9. Linux only.": (
-        "Appelée dans un nouveau processus, qui finit avec ce script, même par kill -9 (Linux)."
-    ),
-    "Returns what the command says. Where it fails, its last lines are the reason.": (
-        "Rend ce que dit la commande. Si elle échoue, ses dernières lignes sont la raison."
-    ),
     "Whether a program is at the other end of a UNIX socket.": (
         "Un programme est-il à l'autre bout d'une socket UNIX ?"
-    ),
-    "Gets the status and the text of a page, by a new connection, as a proxy would.": (
-        "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy."
-    ),
-    "The owner of var/ runs the site: root runs none of it, and writes nothing there.": (
-        "Le propriétaire de var/ fait tourner le site : root n'en exécute rien, et n'y écrit rien."
     ),
     "{folder} belongs to {user}: only root and {user} may release. Use sudo.": (
         "{folder} est à {user} : seuls root et {user} peuvent mettre en service. Utilisez sudo."
@@ -1310,9 +918,6 @@ FRENCH: dict[str, str] = {
     " -R).": (
         "{folder} est à root, et un site ne doit pas tourner en root : donnez-le à un autre"
         " utilisateur (chown -R)."
-    ),
-    "Within it, files are touched as this user.": (
-        "Dans ce bloc, on touche aux fichiers en tant que cet utilisateur."
     ),
     "For started() and run(). Nothing of the caller's environment or terminal reaches the site.": (
         "Pour started() et run(). Rien de l'environnement ni du terminal de l'appelant n'atteint"
@@ -1330,29 +935,21 @@ FRENCH: dict[str, str] = {
         " version qui sert, previous celle d'avant. var/ est au site lui-même : base de données,"
         " journaux, sockets, fichiers statiques."
     ),
-    "Releases that are kept, to look at or to copy from.": (
-        "Versions que l'on garde, pour les regarder ou y reprendre quelque chose."
-    ),
     "Migrations are not undone: the database stays as it is.": (
         "Les migrations ne sont pas défaites : la base reste comme elle est."
     ),
-    "supervisord's name of the gunicorn masters.": "Le nom des maîtres gunicorn chez supervisord.",
     "The paths in it, and what is done to it as a whole.": (
         "Les chemins qui s'y trouvent, et ce qu'on fait de l'ensemble."
     ),
     "While a release is under way, its name and the name of the one that served before.": (
         "Pendant une mise en service : le nom de la version, et de celle qui servait avant."
     ),
-    "Makes what is missing of it.": "Crée ce qui manque.",
     "{folder} is missing: deploy/install.sh makes it.": (
         "{folder} manque : deploy/install.sh le crée."
     ),
     "{folder} cannot be written ({reason}): run this as its owner, or as root.": (
         "Impossible d'écrire dans {folder} ({reason}) : lancez ceci en tant que son propriétaire,"
         " ou en root."
-    ),
-    "Commands inherit the lock: it is gone with the last of them, however they end.": (
-        "Les commandes héritent du verrou : il disparaît avec la dernière, quelle que soit sa fin."
     ),
     "Another release is under way in {folder}: wait until it has ended.": (
         "Une autre mise en service est en cours dans {folder} : attendez qu'elle ait fini."
@@ -1373,12 +970,6 @@ FRENCH: dict[str, str] = {
     ),
     "Each gunicorn master takes the release that is current when it starts.": (
         "Chaque maître gunicorn prend la version que nomme current quand il démarre."
-    ),
-    "The secrets stand outside the releases, which share them.": (
-        "Les secrets sont hors des versions, qui les partagent."
-    ),
-    "For root's eyes and the site's; where there is no root, for its owner's alone.": (
-        "Pour les yeux de root et du site ; sans root, pour ceux du seul propriétaire."
     ),
     "Makes or changes a symbolic link; nobody sees a moment without it.": (
         "Crée ou change un lien symbolique, sans un instant où il manquerait."
@@ -1518,4 +1109,192 @@ FRENCH: dict[str, str] = {
     "Something went wrong here, not with you. It is in the log; please try again later.": (
         "Le problème vient d'ici, pas de vous. Il est noté dans le journal ; réessayez plus tard."
     ),
+    # deploy: the server package, and what install.sh fills in
+    "The nightly copy of the database; var/backups keeps those of a week. deploy/install.sh puts this file into /etc/cron.d, with the words between @ filled in.": "La copie nocturne de la base de données ; var/backups garde celles d'une semaine. deploy/install.sh met ce fichier dans /etc/cron.d, en remplaçant les mots entre @.",
+    "Threads: a slow request does not hold up the others. deploy/gunicorn_classes/worker.py says what else.": "Des threads : une requête lente ne retient pas les autres. deploy/gunicorn_classes/worker.py dit le reste.",
+    "Only a proxy on this machine may say who the visitor is, and that a request came by https. nginx asks from this address: deploy/nginx/site.conf.": "Seul un proxy de cette machine peut dire qui est le visiteur, et qu'il est venu en https. nginx appelle depuis cette adresse : deploy/nginx/site.conf.",
+    "The worker of a hung request gives its other requests this long to end.": "Le worker d'une requête bloquée laisse ce temps à ses autres requêtes pour s'achever.",
+    "deploy/install.sh fills in the words between @, puts this file into /etc/init.d and calls update-rc.d. Actions and exit codes: LSB Core 5.0, 22.2.": "deploy/install.sh remplace les mots entre @, met ce fichier dans /etc/init.d et appelle update-rc.d. Actions et codes de sortie : LSB Core 5.0, 22.2.",
+    "Through current, so that each start takes the release that is current then": "Par current : chaque démarrage prend la version alors en service",
+    "supervisord keeps the folder and the umask of its start.": "supervisord garde le dossier et l'umask de son démarrage.",
+    "fail CODE FORMAT VALUE...: one sentence on standard error, then the end.": "fail CODE FORMAT VALEUR... : une phrase sur la sortie d'erreur, puis fin.",
+    "site MODULE WORD: a command of deploy/server, whose sentence $said gets.": "site MODULE MOT : une commande de deploy/server ; $said reçoit sa phrase.",
+    "A pid file can outlive its process: name and venv tell whose it is.": "Un fichier de pid peut survivre à son processus : nom et venv le disent.",
+    "Before anything stops: a running site outlives a broken config.": "Avant tout arrêt : un site en marche survit à une configuration fausse.",
+    "As the run user, it ends no process of another.": "En tant qu'utilisateur du site, il ne finit aucun processus d'autrui.",
+    "LSB has no code for a site that failed: 1 (dead) comes nearest.": "LSB n'a pas de code pour un site tombé : 1 (mort) en est le plus proche.",
+    "Security headers of what nginx itself answers: static files, redirects, errors. Django's pages carry their own. deploy/install.sh puts this file into /etc/nginx/snippets.": "Les en-têtes de sécurité de ce que nginx répond lui-même : fichiers statiques, redirections, erreurs. Les pages de Django ont les leurs. deploy/install.sh met ce fichier dans /etc/nginx/snippets.",
+    "The site behind nginx, by plain HTTP. deploy/install.sh puts this file, or https.conf where there is a certificate, into /etc/nginx/sites-available, with the words between @ filled in.": "Le site derrière nginx, en simple HTTP. deploy/install.sh met ce fichier, ou https.conf s'il y a un certificat, dans /etc/nginx/sites-available, en remplaçant les mots entre @.",
+    "The site behind nginx, by HTTPS, with the certificate that certbot keeps. deploy/install.sh puts this file into /etc/nginx/sites-available, with the words between @ filled in.": "Le site derrière nginx, en HTTPS, avec le certificat que certbot tient à jour. deploy/install.sh met ce fichier dans /etc/nginx/sites-available, en remplaçant les mots entre @.",
+    "What http.conf and https.conf share; deploy/install.sh puts it into /etc/nginx/snippets. supervisord's web interface is not here: it must not be reached from outside.": "Ce que http.conf et https.conf ont en commun ; deploy/install.sh le met dans /etc/nginx/snippets. L'interface web de supervisord n'y est pas : on ne doit pas l'atteindre du dehors.",
+    "Whatever that address is, nginx asks from this one: gunicorn believes what it says of the visitor.": "Quelle que soit cette adresse, nginx appelle depuis celle-ci : gunicorn croit ce qu'il dit du visiteur.",
+    "How the commands of the server work. To run a site, nobody needs to read it.": "Comment marchent les commandes du serveur. Pour exploiter un site, nul besoin de lire ceci.",
+    "Runs one of the commands: python3 deploy/server COMMAND [WORD]...": "Lance une des commandes : python3 deploy/server COMMANDE [MOT]...",
+    "Python was given this folder: its modules are imported as those of a package. Links stay: the config's paths go through current.": "Python a reçu ce dossier : ses modules s'importent comme ceux d'un paquet. Les liens restent : les chemins de la configuration passent par current.",
+    "Sets the site up where its code lies: venv, secrets, database, static files. Only what is missing is done.": "Installe le site là où est son code : venv, secrets, base de données, fichiers statiques. Seul ce qui manque est fait.",
+    "There while the static files are being collected, and after a run that was killed meanwhile": "Présent pendant la collecte des fichiers statiques, et encore si elle fut tuée en route",
+    "Sets the site up: venv, requirements, secrets, database, static files.": "Installe le site : venv, dépendances, secrets, base de données, fichiers statiques.",
+    "Compiles the packages during the with block. pip and the packages' tests, which the site never runs, can wait until they are used.": "Compile les paquets pendant le bloc with. pip et les tests des paquets, que le site n'exécute jamais, peuvent attendre qu'on s'en serve.",
+    "Migrates the database and collects the static files, where that is due.": "Migre la base de données et collecte les fichiers statiques, s'il y a lieu.",
+    "Preparing the site ({tasks})": "Préparation du site ({tasks})",
+    "A run that was killed may have left half a file, which Django would keep.": "Une exécution tuée a pu laisser la moitié d'un fichier, que Django garderait.",
+    "Shows a step and runs its commands, whose output goes to the log.": "Montre une étape et lance ses commandes, dont la sortie va au journal.",
+    "Another ./bootstrap.sh is at work in {folder}: wait until it has ended.": "Un autre ./bootstrap.sh est à l'œuvre dans {folder} : attendez qu'il ait fini.",
+    "Whether the process of its pid file is there: it has the addresses.": "Dit si le processus de son fichier de pid est là : c'est lui qui a les adresses.",
+    "Says in a sentence why something cannot be written.": "Dit en une phrase pourquoi l'écriture est impossible.",
+    "{path} cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make its disk writable.": "{path} n'est pas modifiable : lancez ./bootstrap.sh en tant que son propriétaire, appropriez-vous-le (sudo chown -R), ou rendez son disque modifiable.",
+    "Of a step that failed, the last lines tell why, unless the disk is full.": "D'une étape qui a échoué, les dernières lignes disent pourquoi, sauf si le disque est plein.",
+    'It failed: "{step}". The lines above tell why (all of them: {log}). Then run ./bootstrap.sh again.': "Échec : « {step} ». Les lignes ci-dessus disent pourquoi (toutes : {log}). Puis relancez ./bootstrap.sh.",
+    "Web interface: http://{address}/ (user: admin; password: in deploy/web_interface.conf)": "Interface web : http://{address}/ (utilisateur : admin ; mot de passe : dans deploy/web_interface.conf)",
+    "Changes the machine for deploy/install.py: each change is shown, and made unless it is a dry run.": "Change la machine pour deploy/install.sh : chaque changement est montré, et fait sauf en simulation.",
+    "Shown as + (written), - (removed) or $ (run). What is so already is neither shown nor made.": "Montrés par + (écrit), - (retiré) ou $ (exécuté). Ce qui est déjà fait n'est ni montré ni refait.",
+    "Shows a change; True where it is to be made.": "Montre un changement ; True s'il est à faire.",
+    "Returns whether the file was another.": "Dit si le fichier était autre.",
+    "As file(); but the file is there, and keeps its owner and its mode.": "Comme file(), mais le fichier existe, et garde son propriétaire et ses droits.",
+    "Returns whether the link led elsewhere.": "Dit si le lien menait ailleurs.",
+    "Runs commands, shows what is being done, and says in a sentence what failed.": "Lance des commandes, montre ce qui se fait, et dit en une phrase ce qui a échoué.",
+    "Lines of a failed command's output that are shown": "Lignes montrées de la sortie d'une commande qui a échoué",
+    "Ends the command, for the reason given. step names where it happened.": "Met fin à la commande, pour la raison donnée. step dit à quelle étape.",
+    "Shows it at once. Where the terminal is gone, the command goes on.": "Montre le texte aussitôt. Si le terminal a disparu, la commande continue.",
+    "Shows the failure on standard error.": "Montre l'échec sur la sortie d'erreur.",
+    "Starts a command that goes on during the with block.": "Lance une commande qui dure le temps du bloc with.",
+    "It inherits what lock() has locked.": "Elle hérite de ce que lock() a verrouillé.",
+    "Runs a command whose output goes to a file. Where it fails, its last lines are the reason.": "Lance une commande dont la sortie va dans un fichier. Si elle échoue, ses dernières lignes sont la raison.",
+    "As run_into(), but returns what the command says.": "Comme run_into(), mais rend ce que dit la commande.",
+    "Called in a new process: it ends when this command does, even by kill -9. Linux only.": "Appelée dans un nouveau processus, qui finit avec cette commande, même par kill -9 (Linux).",
+    "Locks the file, or refuses. Commands inherit the lock: it is gone with the last of them, however they end.": "Verrouille le fichier, ou refuse. Les commandes héritent du verrou : il disparaît avec la dernière, quelle que soit sa fin.",
+    "Starts and reloads the site for the init script and for systemd, as the site's user.": "Démarre et recharge le site pour le script d'init et pour systemd, en tant qu'utilisateur du site.",
+    "A supervisord that hangs would let supervisorctl wait for ever.": "Un supervisord bloqué ferait attendre supervisorctl sans fin.",
+    "The word is launch, start or reload.": "Le mot est launch, start ou reload.",
+    "Starts supervisord in the background.": "Démarre supervisord en arrière-plan.",
+    "it did not start with {config}: {reason}": "il n'a pas démarré avec {config} : {reason}",
+    "Gives what has failed or was stopped under a supervisord that runs another try.": "Donne un nouvel essai à ce qui a échoué ou fut arrêté sous un supervisord en marche.",
+    "It may have been started meanwhile.": "Il a pu être démarré entre-temps.",
+    "it did not apply {config}: the logs in {folder} tell why.": "il n'a pas appliqué {config} : les journaux de {folder} disent pourquoi.",
+    "{group} did not start again: the logs in {folder} tell why.": "{group} n'a pas redémarré : les journaux de {folder} disent pourquoi.",
+    "The facts of the site on its server. Each stands in this one place; deploy/install.sh brings a change to the machine.": "Les données du site sur son serveur. Chacune n'est qu'ici ; deploy/install.sh porte un changement sur la machine.",
+    "The folder of the site": "Le dossier du site",
+    "The user that runs it": "L'utilisateur qui le fait tourner",
+    "The host name that visitors ask for": "Le nom d'hôte que demandent les visiteurs",
+    "supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf has it": "Le nom des maîtres gunicorn chez supervisord, celui de [fcgi-program:...] dans deploy/supervisord.conf",
+    "Tells whether the site is well: asked by the init script and by deploy/release.sh, as the site's user. Exit codes: LSB Core 5.0, 22.2.": "Dit si le site va bien : le script d'init et deploy/release.sh le demandent, en tant qu'utilisateur du site. Codes de sortie : LSB Core 5.0, 22.2.",
+    "Links of this path stay: through current, the sentences below name no single release.": "Les liens de ce chemin restent : par current, les phrases ci-dessous ne nomment aucune version.",
+    "supervisord may take this long to answer, and the site to come up.": "Le temps laissé à supervisord pour répondre, et au site pour démarrer.",
+    "Exit codes: an error in the config; a state that cannot be told": "Codes de sortie : une erreur dans la configuration ; un état que l'on ne peut pas dire",
+    "The word is config or status.": "Le mot est config ou status.",
+    "Has supervisord's own code read the config; nothing is started.": "Fait lire la configuration par le code de supervisord lui-même ; rien n'est démarré.",
+    "it refuses {config}: {reason}": "il refuse {config} : {reason}",
+    "Why supervisord ends: its last two lines, but for a hint at its help.": "Pourquoi supervisord finit : ses deux dernières lignes, à un renvoi à son aide près.",
+    "Shows every program, as supervisorctl does. A failure says that one that should run does not.": "Montre tous les programmes, comme supervisorctl. Un échec dit qu'un programme qui devrait tourner ne tourne pas.",
+    "Waits until the programs have started, and asks the site for an answer: gunicorn can run and each of its pages fail.": "Attend que les programmes aient démarré, puis demande une réponse au site : gunicorn peut tourner et toute page échouer.",
+    "http://{address}/healthz gives an error or nothing: the logs in {folder} tell why.": "http://{address}/healthz donne une erreur ou rien : les journaux de {folder} disent pourquoi.",
+    "supervisord's commands, through its socket.": "Les commandes de supervisord, par sa socket.",
+    "it runs, but does not answer: the logs in {folder} tell why.": "il tourne, mais ne répond pas : les journaux de {folder} disent pourquoi.",
+    "Those that count: a program beside the site may have ended, or wait to be started.": "Ceux qui comptent : un programme à côté du site peut avoir fini, ou attendre qu'on le démarre.",
+    "not every program runs ({states}): the logs in {folder} tell why.": "tous les programmes ne tournent pas ({states}) : les journaux de {folder} disent pourquoi.",
+    "Free space for the venv, the code and the first logs": "Place libre pour le venv, le code et les premiers journaux",
+    "The site may take this long to answer.": "Le temps laissé au site pour répondre.",
+    "Makes this machine the site's server: starts it at each boot, behind nginx.": "Fait de cette machine le serveur du site : il démarre à chaque démarrage, derrière nginx.",
+    "NAME": "NOM",
+    "name of the service (default: supervisord); each site has its own": "nom du service (sinon : supervisord) ; chaque site a le sien",
+    "show every change, make none": "montrer chaque changement, n'en faire aucun",
+    "remove all that this command has made, but ask before the data": "retirer tout ce que cette commande a fait, en demandant pour les données",
+    "remove the data too, without asking": "retirer aussi les données, sans demander",
+    "Refuses what cannot work, before anything changes.": "Refuse ce qui ne peut pas marcher, avant tout changement.",
+    "{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.": "{file} : nginx ne peut pas utiliser {address}. Écrivez socket = tcp://127.0.0.1:8000, par exemple.",
+    "The release that serves must listen where nginx will ask.": "La version en service doit écouter là où nginx demandera.",
+    "{file} has other addresses than the release that serves: deploy/release.sh first, then this again.": "{file} a d'autres adresses que la version en service : d'abord deploy/release.sh, puis de nouveau cette commande.",
+    "The .env must fit the host name: it is the administrator's, and nothing here changes it.": "Le .env doit convenir au nom d'hôte : il est à l'administrateur, et rien ici ne le change.",
+    "ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there, then run this again.": "{domain} manque à ALLOWED_HOSTS dans {env}, et le site refuserait ses visiteurs : ajoutez-le, puis relancez cette commande.",
+    "HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or write HTTPS=off, then run this again.": "HTTPS est actif dans {env}, et il n'y a pas de certificat pour {domain} ({certificate}) : obtenez-en un, ou écrivez HTTPS=off, puis relancez cette commande.",
+    "Where deploy/server/facts.py names another user than before. The folder itself comes last: until then, a second run goes on.": "Quand deploy/server/facts.py nomme un autre utilisateur qu'avant. Le dossier lui-même vient en dernier : jusque-là, une seconde exécution reprend le travail.",
+    "SQLite gives its journals the mode of the database.": "SQLite donne à ses journaux les droits de la base de données.",
+    "Where there is a certificate. Returns whether the site must be told.": "S'il y a un certificat. Dit si le site doit l'apprendre.",
+    "Only a user that this command has made has its home here.": "Seul un utilisateur que cette commande a créé a ici son dossier personnel.",
+    "Runs a command of this package with the first Python that is new enough: launch.sh COMMAND [WORD]...": "Lance une commande de ce paquet avec le premier Python assez récent : launch.sh COMMANDE [MOT]...",
+    "The options of the commands: argparse, in the site's language and with errors of one sentence.": "Les options des commandes : argparse, dans la langue du site et avec des erreurs d'une phrase.",
+    "A parser whose options all stand in one group, self.options.": "Un analyseur dont toutes les options sont d'un même groupe, self.options.",
+    "options": "options ",
+    "show this help and end": "montrer cette aide et finir",
+    "An option with a value, which check(name, value) returns or refuses.": "Une option avec une valeur, que check(name, value) rend ou refuse.",
+    "Where the packages of the venv come from.": "D'où viennent les paquets du venv.",
+    "DIR": "DOSSIER",
+    "also take packages from this folder": "prendre aussi des paquets dans ce dossier",
+    "use no network; needs --wheelhouse DIR": "sans réseau ; exige --wheelhouse DOSSIER",
+    "{option} lacks its value, or takes none; {program} --help lists the options.": "{option} attend une valeur, ou n'en prend pas ; {program} --help énumère les options.",
+    "{option} is not an option; {program} --help lists them.": "{option} n'est pas une option ; {program} --help les énumère.",
+    "argparse writes this word by itself, in English.": "argparse écrit ce mot de lui-même, en anglais.",
+    "Usage:": "Usage :",
+    "{option} needs a folder.": "{option} exige un dossier.",
+    '{option} needs a folder that exists, not "{value}".': "{option} exige un dossier qui existe, et non « {value} ».",
+    "What must be so before a command changes anything, each said with its remedy.": "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède.",
+    "What the files of the service and the shell can hold": "Ce que peuvent contenir les fichiers du service et le shell",
+    "{name} = {value} in deploy/server/facts.py cannot be used: it must match {pattern}": "{name} = {value} est inutilisable dans deploy/server/facts.py : il doit suivre le motif {pattern}",
+    "The folder may be missing yet: then the disk of the next one above counts.": "Le dossier peut manquer encore : alors compte le disque du premier au-dessus.",
+    "The disk of {folder} has {free} MB free and the site needs {needed}: free some and run {program} again.": "Le disque de {folder} a {free} Mo de libres et il en faut {needed} au site : faites de la place et relancez {program}.",
+    "No program may listen on these addresses yet; they stand in this config.": "Aucun programme ne doit déjà écouter sur ces adresses, qui sont dans cette configuration.",
+    "{address} cannot be used ({reason}): stop the program that listens there, or change the address in {config}.": "{address} est inutilisable ({reason}) : arrêtez le programme qui y écoute, ou changez l'adresse dans {config}.",
+    "The site's user must be able to run this Python: one in root's home is out of reach.": "L'utilisateur du site doit pouvoir exécuter ce Python : dans le dossier de root, il est hors de portée.",
+    "Asks programs that run: whether they listen, and what their pages say.": "Interroge des programmes en marche : écoutent-ils, et que disent leurs pages ?",
+    "Gets the status and the text of a page, by a new connection, as a proxy would. OSError: there is no answer.": "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy. OSError : pas de réponse.",
+    "Free space for a venv, and twice the static files": "Place libre pour un venv, et deux fois les fichiers statiques",
+    "The site goes first.": "Le site passe d'abord.",
+    "Puts the code of this folder into service on a server, without losing a request.": "Met en service sur un serveur le code de ce dossier, sans perdre une requête.",
+    "put the previous release into service again": "remettre en service la version précédente",
+    "the folder of the site, by default": "le dossier du site, par défaut",
+    "Makes a release or goes back, and returns the name of the one that serves. What fails is undone.": "Met une version en service ou revient en arrière, et rend le nom de celle qui sert. Ce qui échoue est défait.",
+    "deploy/server/facts.py gives the site to {user}, and {folder} belongs to {owner}: deploy/install.sh changes that, here and in the service.": "deploy/server/facts.py donne le site à {user}, et {folder} appartient à {owner} : deploy/install.sh y remédie, ici et dans le service.",
+    "supervisord takes its group's name and its addresses when it starts, and nginx is told by deploy/install.sh.": "supervisord prend le nom du groupe et les adresses à son démarrage, et nginx les apprend de deploy/install.sh.",
+    "The group or an address in {file} has changed, and a running supervisord keeps those that it has. Stop it ({stop}), run this again, and start it; on a server, deploy/install.sh starts it and tells nginx.": "Le groupe ou une adresse a changé dans {file}, et un supervisord en marche garde les siens. Arrêtez-le ({stop}), relancez cette commande, puis démarrez-le ; sur un serveur, deploy/install.sh le démarre et avertit nginx.",
+    "A release: the folder that it gets on the server, and its rehearsal there.": "Une version : le dossier qu'elle reçoit sur le serveur, et sa répétition.",
+    "What belongs to the folder of the code, not to a release": "Ce qui appartient au dossier du code, et non à une version",
+    "Connections that must all reach the new release, in whichever process": "Connexions qui doivent toutes tomber sur la nouvelle version, dans quelque processus que ce soit",
+    "A venv finds the folder deploy beside it.": "Un venv trouve le dossier deploy à côté de lui.",
+    "The site may not write into these folders: Python's bytecode must be there. What only another Python understands may stay as it is.": "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà. Ce que seul un autre Python comprend peut rester tel quel.",
+    "The files that hold secrets: each is written once, whole or not at all, and stays out of git.": "Les fichiers qui contiennent des secrets : chacun est écrit une fois, en entier ou pas du tout, et reste hors de git.",
+    "64 letters and digits, 381 bits of chance: every format of files takes them as they are.": "64 lettres et chiffres, soit 381 bits de hasard : tout format de fichier les prend tels quels.",
+    "The example with a secret key of its own.": "L'exemple, avec une clé secrète à lui.",
+    "The password of supervisord's web interface.": "Le mot de passe de l'interface web de supervisord.",
+    "For its owner's eyes alone, and where root writes it, for this group's.": "Pour les yeux du seul propriétaire et, si root l'écrit, pour ceux de ce groupe.",
+    "The name of the first site's service: for this one, supervisorctl needs no options.": "Le nom du service du premier site : pour lui, supervisorctl se passe d'options.",
+    "A file of deploy/ with its @words@ filled in, for the service of this name.": "Un fichier de deploy/ dont les @mots@ sont remplacés, pour le service de ce nom.",
+    "As nginx takes it: a longer name would not fit into nginx's table of names, whose size all sites share; a regular expression does.": "Tel que nginx le prend : un nom plus long n'entrerait pas dans sa table de noms, dont tous les sites partagent la taille ; une expression régulière s'en passe.",
+    "A service: its name, and its files and links on the machine.": "Un service : son nom, et ses fichiers et liens sur la machine.",
+    "Releases that stay, to look at or to copy from": "Versions que l'on garde, pour les regarder ou y reprendre quelque chose",
+    "Makes what is missing of it, and reads who runs the site.": "Crée ce qui manque, et lit qui fait tourner le site.",
+    "They stand outside the releases, which share them.": "Ils sont hors des versions, qui les partagent.",
+    "The user who runs the site: root runs none of it, and writes nothing where the site may write.": "L'utilisateur qui fait tourner le site : root n'en exécute rien, et n'écrit rien là où le site peut écrire.",
+    "The owner of var/.": "Le propriétaire de var/.",
+    "Within it, files are touched with this user's rights.": "Dans ce bloc, on touche aux fichiers avec les droits de cet utilisateur.",
+    "For subprocess: another user and all of its groups.": "Pour subprocess : un autre utilisateur et tous ses groupes.",
+    "What deploy/supervisord.conf says of the site's addresses, by supervisor's own rules of reading.": "Ce que deploy/supervisord.conf dit des adresses du site, lu selon les règles mêmes de supervisor.",
+    "supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules: supervisor/options.py, UnhosedConfigParser and read_include_config; supervisor/datatypes.py, inet_address.": "On ne peut interroger supervisor lui-même : il est dans le venv, qui n'est pas encore là. Les règles : supervisor/options.py, UnhosedConfigParser et read_config ; supervisor/datatypes.py, inet_address.",
+    "The config of the code in this folder. Its addresses are as socket.connect() takes them: (host, port), or the path of a UNIX socket.": "La configuration du code de ce dossier. Les adresses sont telles que les prend socket.connect() : (hôte, port), ou le chemin d'une socket UNIX.",
+    "Both as they are written, wherever the code lies.": "Les deux telles qu'elles sont écrites, où que soit le code.",
+    "{file} cannot be read: {reason}": "{file} est illisible : {reason}",
+    "The value, its %(here)s and the like filled in; None where there is none.": "La valeur, ses %(here)s et autres remplacés ; None s'il n'y en a pas.",
+    "{file} has no [{section}]. deploy/server/facts.py and deploy/supervisord.conf must name the same group.": "{file} n'a pas de [{section}]. deploy/server/facts.py et deploy/supervisord.conf doivent nommer le même groupe.",
+    "None where there is no web interface.": "None s'il n'y a pas d'interface web.",
+    "{file} cannot be used: {key} = {value} in [{section}]. Write an address and a port, as 127.0.0.1:8000.": "{file} est inutilisable : {key} = {value} dans [{section}]. Écrivez une adresse et un port, comme 127.0.0.1:8000.",
+    "As socket.bind() takes it; 0.0.0.0 is every address of this machine.": "Telle que la prend socket.bind() ; 0.0.0.0 désigne toutes les adresses de la machine.",
+    "As people type it on this machine: 127.0.0.1:8000.": "Telle qu'on la tape sur cette machine : 127.0.0.1:8000.",
+    "Makes a venv with the packages of a requirements.txt, by uv or by pip, whichever the machine has.": "Crée un venv avec les paquets d'un requirements.txt, par uv ou par pip, selon ce qu'a la machine.",
+    "Not the Python of an active venv, which may be the one that is made anew": "Pas le Python d'un venv actif, qui est peut-être celui que l'on refait",
+    "A venv in this folder. Its stamp says what it was made from, once it is whole.": "Un venv dans ce dossier. Son tampon dit de quoi il fut fait, une fois entier.",
+    "What it is made from: the folder, its Python, the fingerprint of the requirements.": "De quoi il est fait : le dossier, son Python, l'empreinte des dépendances.",
+    "Whether nothing but its requirements has changed.": "Dit si rien d'autre que ses dépendances n'a changé.",
+    "What makes it, or brings it up to date: texts and commands, to be run one by one.": "Ce qui le crée ou le met à jour : des textes et des commandes, à lancer une à une.",
+    "The requirements are complete: pip need not look for more (--no-deps). compileall is faster than pip at compiling.": "Les dépendances sont complètes : pip n'a pas à en chercher d'autres (--no-deps). compileall compile plus vite que pip.",
+    "{python} can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": "{python} ne peut pas créer de venv avec pip. Sur Debian ou Ubuntu : sudo apt install python3-venv",
+    "Whether the command runs without an error.": "Dit si la commande s'exécute sans erreur.",
+    "supervisord rests this long before each look: lines gather.": "supervisord se repose ainsi avant chaque tour : des lignes s'accumulent.",
+    "For this long after a change it sleeps no longer than that.": "Aussi longtemps après un changement, il ne dort pas davantage.",
+    "Its folder is missing: ./bootstrap.sh makes it.": "Son dossier manque : ./bootstrap.sh le crée.",
+    "Its disk is full: free some space.": "Son disque est plein : faites de la place.",
+    "Its disk is read-only: mount it for writing.": "Son disque est en lecture seule : montez-le en écriture.",
+    "A process may take this long to become ready once supervisord calls it RUNNING.": "Le temps laissé à un processus pour être prêt une fois que supervisord le dit RUNNING.",
+    "A browser sends the login that it remembers along with every request, also with one that a page of another site makes: a link to index.html?action=stopall would stop everything.": "Un navigateur joint à chaque requête l'identification qu'il a retenue, même si c'est la page d'un autre site qui la fait : un lien vers index.html?action=stopall arrêterait tout.",
+    "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
+    "For a machine run by systemd: deploy/install.sh puts this file into /etc/systemd/system, with the words between @ filled in.": "Pour une machine menée par systemd : deploy/install.sh met ce fichier dans /etc/systemd/system, en remplaçant les mots entre @.",
+    "Of /home, it sees its own folder alone, if that lies there.": "De /home, il ne voit que son propre dossier, s'il y est.",
 }

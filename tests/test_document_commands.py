@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from support.commands import ENVIRONMENT, require
+from support.documents import typed
 from support.git import git
-from support.lesson import typed
 from support.ports import free_port
 from support.project import Site
 from support.template import READMES, ROOT, read

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from pytest_cookies.plugin import Result
-from support.lesson import Lesson
+from support.documents import Document
 from support.template import LANGUAGES, READMES, ROOT, read
 
 from local_extensions.translations import keyboard
@@ -37,7 +37,7 @@ def table(document: str) -> dict[str, str]:
 def test_the_readmes_say_the_same(try_bake: Callable[..., Result]) -> None:
     """But for the comments of commands, the default answers, and the links to each other."""
     english, french = (
-        Lesson(re.sub(" +# .*", "", read(READMES[language]))) for language in LANGUAGES
+        Document(re.sub(" +# .*", "", read(READMES[language]))) for language in LANGUAGES
     )
     answers = {language: try_bake(language=language).context for language in LANGUAGES}
     names = ("project_slug", "project_name", "description", "author_name")
@@ -65,7 +65,7 @@ def test_the_readmes_name_every_question_with_its_default(
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_leads_somewhere(document: str) -> None:
-    for link in Lesson(read(document)).links:
+    for link in Document(read(document)).links:
         address = urlsplit(link)
         if address.hostname == "127.0.0.1":
             continue
@@ -75,7 +75,7 @@ def test_every_link_leads_somewhere(document: str) -> None:
         target = address.path or document
         assert (ROOT / target).is_file(), link
         if address.fragment:
-            sections = Lesson(read(target)).sections
+            sections = Document(read(target)).sections
             titles = [re.sub(r"[^\w -]", "", section.title.lower()) for section in sections]
             assert address.fragment in [title.replace(" ", "-") for title in titles], link
 
@@ -86,7 +86,7 @@ def test_no_document_tells_of_one_machine(name: str) -> None:
 
 
 def test_the_french_readme_has_french_typography() -> None:
-    Lesson(read(READMES["fr"])).check_typography()
+    Document(read(READMES["fr"])).check_typography()
 
 
 def test_actions_are_pinned_to_a_commit() -> None:

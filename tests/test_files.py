@@ -45,6 +45,15 @@ FILES = [
     "deploy/supervisor_plugin/server.py",
     "deploy/supervisord.conf",
     "deploy/systemd/supervisord.service",
+    "docs/2010.md",
+    "docs/installation.md",
+    "docs/nginx.md",
+    "docs/precautions.md",
+    "docs/releases.md",
+    "docs/service.md",
+    "docs/supervisorctl.md",
+    "docs/supervisord.md",
+    "docs/troubles.md",
     "manage.py",
     "pages/__init__.py",
     "pages/static/pages/icon.svg",
@@ -117,7 +126,13 @@ def test_the_language_is_the_one_chosen(bake: Callable[..., Project]) -> None:
     english, french = (
         bake(language=language, project_slug="site_x").path for language in LANGUAGES
     )
-    for name in ("README.md", "bootstrap.sh", "deploy/supervisord.conf", "pages/views.py"):
+    for name in (
+        "README.md",
+        "docs/installation.md",
+        "bootstrap.sh",
+        "deploy/supervisord.conf",
+        "pages/views.py",
+    ):
         assert (english / name).read_text() != (french / name).read_text()
     assert '<html lang="fr">' in (french / "pages/templates/pages/base.html").read_text()
     assert 'LANGUAGE_CODE = "fr"' in (french / "site_x/settings.py").read_text()

@@ -25,6 +25,7 @@ from support.files import moved
 from support.pages import SLOW_PAGE
 from support.ports import free_port
 from support.project import Project, Site
+from support.service_files import filled
 from support.template import LANGUAGES
 
 pytestmark = pytest.mark.slow
@@ -102,10 +103,11 @@ def made(bake: Callable[..., Project], root_folder: Path) -> Iterator[Server]:
     tools.mkdir()
     # Not the tests' own venv: a Python below root's home could not be run by another user.
     shutil.copy(Path(sys.executable).parent / "uv", tools)
-    script = shutil.copy(path / "deploy" / "init.d" / "supervisord", tools)
+    script = tools / "supervisord"
+    script.write_text(filled(project, "init.d/supervisord"))
     subprocess.run(["chown", "-R", f"{USER}:", path, home], check=True)
     environment = {**ENVIRONMENT, "HOME": str(home), "PATH": f"{tools}:/usr/bin:/bin"}
-    server = Server(path, port, web_port, Path(script))
+    server = Server(path, port, web_port, script)
     server.run("./bootstrap.sh", env=environment, user=USER, group=USER, extra_groups=[])
     yield server
     server.stop()
@@ -163,7 +165,7 @@ def in_background(work: Callable[[], object]) -> threading.Thread:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_its_header_says_when_to_run_it(bake: Callable[..., Project], language: str) -> None:
     """As LSB Core 5.0, 22.3, "Comment Conventions for Init Scripts", has it."""
-    text = (bake(language=language).path / "deploy/init.d/supervisord").read_text()
+    text = filled(bake(language=language), "init.d/supervisord")
     begin, end = "### BEGIN INIT INFO\n", "### END INIT INFO\n"
     lines = text[text.index(begin) + len(begin) : text.index(end)].splitlines()
     header = dict(line.removeprefix("# ").split(":", 1) for line in lines)
@@ -193,7 +195,8 @@ def test_lintian_finds_nothing_in_it(
     package = folder / "package"
     script = package / "etc" / "init.d" / "supervisord"
     script.parent.mkdir(parents=True)
-    shutil.copy(bake(language=language).path / "deploy/init.d/supervisord", script)
+    script.write_text(filled(bake(language=language), "init.d/supervisord"))
+    script.chmod(0o755)
     (package / "DEBIAN").mkdir()
     (package / "DEBIAN" / "control").write_text(CONTROL)
     (package / "DEBIAN" / "conffiles").write_text("/etc/init.d/supervisord\n")
@@ -234,7 +237,8 @@ def test_it_says_what_is_not_installed(
     bake: Callable[..., Project], language: str, answers: dict[str, str], sentence: str
 ) -> None:
     project = bake(language=language, **answers)
-    server = Server(project.path, script=project.path / "deploy" / "init.d" / "supervisord")
+    server = Server(project.path, script=project.path / "init")
+    server.script.write_text(filled(project, "init.d/supervisord"))
     for action in ("start", "restart"):
         done = server.init(action, code=5)
         assert done.stderr.startswith(f"supervisord: {sentence}")
@@ -361,7 +365,7 @@ def test_roots_terminal_is_out_of_reach_of_the_site(running: Server) -> None:
         )
         supervisorctl.chmod(0o755)
         plain = running.run(*terminal, str(supervisorctl), "/dev/null")
-        by_init = running.run(*terminal, f"sh {running.script} status", "/dev/null", check=False)
+        by_init = running.run(*terminal, f"sh {running.script} reload", "/dev/null", check=False)
     assert "within" in plain.stdout
     assert "out of" in by_init.stdout
 

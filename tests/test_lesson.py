@@ -1,14 +1,17 @@
-"""The generated README: true in both languages, and each of its commands does what it says."""
+"""The generated README and the lesson: true in both languages, and each command does what it says."""
 
 import ast
 import configparser
 import re
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from support.lesson import Elsewhere, Lesson, lesson_of, reader, serves, shown, typed
+from support.documents import Document, typed
+from support.lesson import TROUBLES, Elsewhere, lesson_of, reader, serves, shown
 from support.project import Project
 from support.template import LANGUAGES
 
@@ -20,7 +23,7 @@ ELSEWHERE = {
         "root's: what the booted machines have",
         "booted/test_debian.py::test_it_is_installed_and_answers",
     ),
-    "sudo deploy/release.sh\n": Elsewhere(
+    "sudo deploy/release.sh": Elsewhere(
         "root's; as its owner, with --into, it is here",
         "booted/test_debian.py::test_a_release_and_its_rollback_lose_no_request",
     ),
@@ -44,8 +47,8 @@ ELSEWHERE = {
         "from another machine", "test_lesson_troubles.py::test_the_web_interface_cannot_be_reached"
     ),
 }
-# It stays until Ctrl-C, on a port that it chooses itself.
-RUNSERVER = "venv/bin/python manage.py runserver\n"
+# It stays until Ctrl-C.
+RUNSERVER = "DEBUG=on venv/bin/python manage.py runserver "
 INTERACTIVE = {
     "venv/bin/python manage.py createsuperuser\n": (
         *("reader", "reader@example.com"),
@@ -82,12 +85,47 @@ def as_the_site_says(text: str) -> str:
 
 def test_both_languages_say_the_same(both: dict[str, Project]) -> None:
     english, french = (lesson_of(both[language]) for language in LANGUAGES)
-    assert len(english.sections) > 30
-    french.check_translation(english, as_the_site_says)
+    assert list(french) == list(english)
+    for name, document in french.items():
+        document.check_translation(english[name], as_the_site_says)
 
 
 def test_french_is_written_with_french_typography(both: dict[str, Project]) -> None:
-    lesson_of(both["fr"]).check_typography()
+    for document in lesson_of(both["fr"]).values():
+        document.check_typography()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_readme_can_be_read_at_one_sitting(both: dict[str, Project], language: str) -> None:
+    assert len(lesson_of(both[language])["README.md"].text.splitlines()) <= 200
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_readme_lists_each_chapter_which_leads_to_the_next(
+    both: dict[str, Project], language: str
+) -> None:
+    project = both[language]
+    lesson = lesson_of(project)
+    assert {project.path / name for name in lesson} == {*project.path.rglob("*.md")}
+    for document in lesson.values():
+        levels = [section.level for section in document.sections]
+        assert (levels[0], levels.count("h1")) == ("h1", 1)
+    readme, *chapters = lesson
+    for chapter, following in pairwise([*chapters, readme]):
+        assert f"[{lesson[chapter].sections[0].title}]({chapter})" in lesson[readme].text
+        last_link = lesson[chapter].links[-1]
+        assert (
+            (project.path / chapter).parent.joinpath(last_link).samefile(project.path / following)
+        )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_link_leads_somewhere(both: dict[str, Project], language: str) -> None:
+    project = both[language]
+    for name, document in lesson_of(project).items():
+        for link in document.links:
+            here = urlsplit(link).hostname == "127.0.0.1"
+            assert here or (project.path / name).parent.joinpath(link).is_file(), (name, link)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -99,7 +137,8 @@ def test_quoted_files_are_the_files(both: dict[str, Project], language: str) -> 
     }
     quoted = [
         (kind, line)
-        for section in lesson_of(both[language]).sections
+        for document in lesson_of(both[language]).values()
+        for section in document.sections
         for kind, text in section.blocks
         if kind in files
         for line in text.splitlines()
@@ -113,7 +152,7 @@ def test_quoted_files_are_the_files(both: dict[str, Project], language: str) -> 
 def test_each_setting_has_its_reason(both: dict[str, Project]) -> None:
     """Nothing of supervisord.conf and gunicorn.conf.py is left out."""
     project = both["en"]
-    lesson = lesson_of(project)
+    chapter = lesson_of(project)["docs/supervisord.md"]
     config = configparser.RawConfigParser()
     config.read(project.path / "deploy" / "supervisord.conf")
     gunicorn = ast.parse((project.path / "deploy" / "gunicorn.conf.py").read_text())
@@ -126,14 +165,14 @@ def test_each_setting_has_its_reason(both: dict[str, Project]) -> None:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
 
-    titles = [section.title for section in lesson.sections]
+    titles = [section.title for section in chapter.sections]
     part = slice(
         titles.index("How supervisorctl reaches it"), titles.index("gunicorn's own settings")
     )
-    named = {span for section in lesson.sections[part] for span in section.spans}
+    named = {span for section in chapter.sections[part] for span in section.spans}
     assert {option for section in config.sections() for option in config[section]} <= named
     table = {
-        name for name in lesson.section("gunicorn's own settings").spans if name.isidentifier()
+        name for name in chapter.section("gunicorn's own settings").spans if name.isidentifier()
     }
     assert table == ours - {"set_parent_death_signal"}
 
@@ -146,7 +185,7 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         for name in ("lesson/settings.py", ".env.example", "deploy/gunicorn.conf.py")
     )
     made_later = {"venv", ".env", "releases", "var", "web_interface.conf", "wheels"}
-    spans = lesson_of(project).spans
+    spans = [span for document in lesson_of(project).values() for span in document.spans]
     paths = {
         found
         for span in spans
@@ -160,7 +199,7 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         there = (project.path / name).exists() or ("/" not in name and [*project.path.rglob(name)])
         assert {*Path(name).parts} & made_later or there, path
     names = {found for span in spans for found in re.findall(r"\b[A-Z]{4,}[A-Z_]*\b", span)}
-    names -= {"FATAL", "EACCES", "DISCOUNT"}
+    names -= {"RUNNING", "FATAL", "EACCES", "DISCOUNT"}
     assert "ALLOWED_HOSTS" in names
     assert [name for name in names if name not in written] == []
 
@@ -168,12 +207,10 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
 # What it does
 
 
-def lines_of(lesson: Lesson) -> Iterator[tuple[str, str]]:
-    """The commands before the troubles, and what the lesson shows of their output."""
-    chapters = [section.title for section in lesson.sections if section.level == "h2"]
-    troubles = f"\n## {chapters[-2]}\n"
-    blocks = list(typed(lesson.text.partition(troubles)[0]))
-    for (kind, text), (following, sample) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+def lines_of(document: Document) -> Iterator[tuple[str, str]]:
+    """The commands, and what the document shows of their output."""
+    blocks = [*typed(document.text), ("", "")]
+    for (kind, text), (following, sample) in pairwise(blocks):
         if kind == "sh":
             yield text, sample if following == "text" else ""
 
@@ -189,7 +226,10 @@ def test_the_commands_run_in_order_as_written(
 ) -> None:
     listed = set()
     with reader(bake, short_folder, **answers) as site:
-        for block, sample in lines_of(lesson_of(site)):
+        lesson = lesson_of(site)
+        # test_lesson_troubles.py makes the troubles happen.
+        del lesson[TROUBLES]
+        for block, sample in chain(*map(lines_of, lesson.values())):
             elsewhere = [start for start in ELSEWHERE if block.startswith(start)]
             listed.update(elsewhere)
             if elsewhere:
@@ -197,8 +237,8 @@ def test_the_commands_run_in_order_as_written(
             if block in INTERACTIVE:
                 site.answer(block.strip(), INTERACTIVE[block])
                 continue
-            if block == RUNSERVER:
-                site.see_and_end(block.strip(), "http://127.0.0.1:8000/healthz")
+            if block.startswith(RUNSERVER):
+                site.see_and_end(block.strip())
                 continue
             output = site.type(block, check=not sample)
             assert CLAIMED.get(block, "") in output

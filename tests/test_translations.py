@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Iterator
 
 import pytest
-from support.lesson import faults
+from support.documents import faults
 from support.project import Project
 from support.template import ROOT
 

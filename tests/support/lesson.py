@@ -1,4 +1,4 @@
-"""The generated README as its tests read it, and somebody who does what it says."""
+"""The lesson of a generated project, and somebody who does what it says."""
 
 import re
 import shutil
@@ -7,140 +7,28 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-
-from local_extensions.translations import NARROW_NO_BREAK_SPACE, NO_BREAK_SPACE
-
 from .commands import AS_USER, ENVIRONMENT, SYSTEM, USER, Run
+from .documents import Document
 from .nginx import DOMAIN
 from .ports import free_port
 from .project import Project, Site
 from .template import ROOT
 from .waiting import eventually
 
-# Code in a line of prose that is a whole command; a name alone is none.
-COMMAND = re.compile(r"(?:apt|cookiecutter|docker|pip|pre-commit|ssh|sudo|[\w.~]*/\S+) \S")
+TROUBLES = "docs/troubles.md"
 
 
-@dataclass
-class Section:
-    """A heading, and what stands between it and the next."""
-
-    level: str
-    title: str = ""
-    # Language ("sh", "text", …) and text of each block of code.
-    blocks: list[tuple[str, str]] = field(default_factory=list)
-    spans: list[str] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    # Each paragraph or cell of a table, with x for what is code or a link.
-    prose: list[str] = field(default_factory=list)
-
-    def block(self, language: str) -> str:
-        """The only block of this language."""
-        (text,) = (text for found, text in self.blocks if found == language)
-        return text
-
-
-@dataclass
-class Lesson:
-    """A README."""
-
-    text: str
-
-    @cached_property
-    def sections(self) -> list[Section]:
-        sections: list[Section] = []
-        tokens = MarkdownIt("commonmark").enable("table").parse(self.text)
-        for before, token in zip([None, *tokens], tokens, strict=False):
-            if token.type == "heading_open":
-                sections.append(Section(token.tag))
-            elif token.type == "fence":
-                sections[-1].blocks.append((token.info, token.content))
-            elif token.type == "inline":
-                prose = _inline(token.children or [], sections[-1])
-                sections[-1].prose.append(prose)
-                if before and before.type == "heading_open":
-                    sections[-1].title = prose
-        return sections
-
-    def section(self, title: str) -> Section:
-        (found,) = (section for section in self.sections if section.title == title)
-        return found
-
-    @property
-    def spans(self) -> list[str]:
-        return [span for section in self.sections for span in section.spans]
-
-    @property
-    def links(self) -> list[str]:
-        """Where links and pictures lead."""
-        return [link for section in self.sections for link in section.links]
-
-    def check_translation(self, english: "Lesson", in_french: Callable[[str], str]) -> None:
-        """Asserts that this one says what the English one says, in the same places.
-
-        `in_french` gives code, or a link, of the English one as the French one has it.
-        """
-        assert [each.level for each in self.sections] == [each.level for each in english.sections]
-        for ours, theirs in zip(self.sections, english.sections, strict=True):
-            blocks = [(kind, in_french(text)) for kind, text in theirs.blocks]
-            assert ours.blocks == blocks, ours.title
-            assert sorted(ours.spans) == sorted(map(in_french, theirs.spans)), ours.title
-            assert ours.links == list(map(in_french, theirs.links)), ours.title
-            assert len(ours.prose) == len(theirs.prose), ours.title
-
-    def check_typography(self) -> None:
-        """Asserts that its prose is written as French is, and that its code is not."""
-        for section in self.sections:
-            for prose in section.prose:
-                assert faults(prose) == [], prose
-            for code in (*section.spans, *(text for _, text in section.blocks)):
-                assert not re.search("[\u202f\u00a0’«»]", code), code
-
-
-def faults(french: str) -> list[str]:
-    """What is not as in a French book: spaces, apostrophes, quotation marks, accents."""
-    wrong = (
-        f"(?<!{NARROW_NO_BREAK_SPACE})[;!?]|(?<!{NO_BREAK_SPACE})[:»]|«(?!{NO_BREAK_SPACE})"
-        r"|['\"]|[.]{3}|oeu|\b(?:A|Ca|Etat|Ecri[tv]\w*)\b"
-    )
-    return re.findall(wrong, french)
-
-
-def _inline(tokens: list[Token], section: Section) -> str:
-    """The prose of a paragraph; its code and links go to the section."""
-    prose, inside_link = "", False
-    for token in tokens:
-        if token.type == "code_inline":
-            section.spans.append(token.content)
-        elif token.type == "link_open":
-            section.links.append(str(token.attrs["href"]))
-        elif token.type == "image":
-            section.links.append(str(token.attrs["src"]))
-        inside_link = token.type == "link_open" or (inside_link and token.type != "link_close")
-        if token.type == "softbreak":
-            prose += " "
-        elif token.type in ("text", "image") and not inside_link:
-            prose += token.content
-        elif token.type in ("code_inline", "link_close"):
-            prose += "x"
-    return prose
-
-
-def typed(document: str) -> Iterator[tuple[str, str]]:
-    """Commands in their order: "sh" and a block or a piece of prose; "text" and what they show."""
-    for token in MarkdownIt("commonmark").enable("table").parse(document):
-        if token.type == "fence" and token.info in ("sh", "text"):
-            yield token.info, token.content
-        for child in token.children or ():
-            if child.type == "code_inline" and COMMAND.match(child.content):
-                yield "sh", f"{child.content}\n"
+def lesson_of(project: Project) -> dict[str, Document]:
+    """The README and the chapters that its last section lists, in their order, by their names."""
+    readme = Document((project.path / "README.md").read_text())
+    chapters = readme.sections[-1].links
+    return {"README.md": readme} | {
+        chapter: Document((project.path / chapter).read_text()) for chapter in chapters
+    }
 
 
 @dataclass(frozen=True)
@@ -167,10 +55,6 @@ def _free(line: str) -> str:
     line = re.sub(r"uptime\\ [\d:]+", r"uptime\\ \\S+", line)
     line = re.sub(r"(pid\\ |pid=|fd=)\d+", r"\1\\d+", line)
     return line.replace("…", r"\S*")
-
-
-def lesson_of(project: Project) -> Lesson:
-    return Lesson((project.path / "README.md").read_text())
 
 
 @dataclass
@@ -206,11 +90,12 @@ class Reader(Site):
         command = (*alone, *AS_USER, "sh", "-ec", block)
         return Project.run(self, *command, env=self.environment)
 
-    def see_and_end(self, server: str, address: str) -> None:
-        """Starts a server, waits until it shows something, and ends it."""
+    def see_and_end(self, server: str) -> None:
+        """Starts a server, waits until it shows its home page, and ends it."""
+        address = f"http://127.0.0.1:{self.port}/"
         wait = f"until curl --silent --fail {address}; do kill -0 $!; sleep 0.2; done"
-        shell = self.in_a_net_of_its_own(f"setsid {server} & {wait}; kill -- -$!")
-        assert shell.stdout, shell.stderr
+        shell = self.run("sh", "-ec", f"setsid env {server} & {wait}; kill -- -$!")
+        assert "</html>" in shell.stdout, shell.stderr
 
     def answer(self, command: str, answers: tuple[str, ...]) -> None:
         """Types the answers to a command's questions, on a terminal."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from .commands import require
 from .ports import free_port, listens
 from .project import Response, Site
+from .service_files import filled
 from .waiting import eventually
 
 DOMAIN = "www.été.example"
@@ -91,18 +92,20 @@ def serving(site: Site, certificate: Path, name: str) -> Iterator[Nginx]:
     folder = site.path.parent / name
     folder.mkdir()
     nginx = Nginx(free_port(), free_port(), certificate)
-    ours = site.path / "deploy" / "nginx"
-    for part in (ours / name, ours / "site.conf"):
-        text = part.read_text()
+    (folder / "snippets").mkdir()
+    for source, target in (
+        (name, "enabled.conf"),
+        ("site.conf", "snippets/supervisord-site.conf"),
+        ("headers.conf", "snippets/supervisord-headers.conf"),
+    ):
+        text = filled(site, f"nginx/{source}")
         text = re.sub(r"listen (\[::\]:|)80;", rf"listen 127.0.0.1:{nginx.port};", text)
         text = re.sub(r"listen (\[::\]:|)443 ", rf"listen 127.0.0.1:{nginx.tls_port} ", text)
         # The same address twice, once for each family: once is enough here.
         text = re.sub(r"(\s+listen [^;]+;)\1", r"\1", text)
         text = text.replace("/etc/letsencrypt/live", str(certificate.parents[1]))
         text = text.replace("/var/log/nginx", str(folder))
-        text = text.replace(f"{site.path}/current/deploy/nginx/site.conf", f"{folder}/site.conf")
-        (folder / part.name).write_text(text)
-    (folder / name).rename(folder / "enabled.conf")
+        (folder / target).write_text(text)
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
     command = [require("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     assert subprocess.check_output([*command, "-t", "-q"], stderr=subprocess.STDOUT) == b""

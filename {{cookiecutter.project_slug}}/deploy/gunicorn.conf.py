@@ -19,8 +19,8 @@ wsgi_app = "{{ cookiecutter.project_slug }}.wsgi"
 #: The listening socket comes from supervisord, as standard input.
 bind = "fd://0"
 
-#: Threads: a slow request does not hold up the others. deploy/gunicorn_worker.py says what else.
-worker_class = "deploy.gunicorn_worker.Worker"
+#: Threads: a slow request does not hold up the others. deploy/gunicorn_classes/worker.py says what else.
+worker_class = "deploy.gunicorn_classes.worker.Worker"
 threads = 4
 #: One worker per processor, shared out between the two masters.
 workers = max(1, (os.cpu_count() or 1) // 2)
@@ -43,11 +43,11 @@ if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"
 
 #: Requests and errors go to the output that supervisord keeps in var/log; each line at once, also what a view prints.
-logger_class = "deploy.gunicorn_logger.Logger"
+logger_class = "deploy.gunicorn_classes.logger.Logger"
 sys.stdout.reconfigure(line_buffering=True)
 
-#: Only a proxy on this machine may say who the visitor is, and that a request came by https.
-forwarded_allow_ips = "{{ cookiecutter | proxy_addresses }}"
+#: Only a proxy on this machine may say who the visitor is, and that a request came by https. nginx asks from this address: deploy/nginx/site.conf.
+forwarded_allow_ips = "127.0.0.1"
 
 #: gunicorn's own control socket would lie in the home folder, where two sites fight for it.
 control_socket_disable = True

@@ -1,12 +1,4 @@
 #!/bin/sh
 #: Makes this machine the site's server: starts it at each boot, behind nginx. deploy/install.sh --help says more.
 
-set -eu
-
-for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
-    #: -B: running this leaves nothing behind in the folder of the code.
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null &&
-        exec "$python" -B "$(dirname "$0")/install.py" "$@"
-done
-printf '%s\n' _sh("Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install python3 python3-venv") >&2
-exit 1
+exec "$(dirname "$0")/server/launch.sh" install "$@"

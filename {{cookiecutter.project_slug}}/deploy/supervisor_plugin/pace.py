@@ -6,10 +6,10 @@ import time
 
 from supervisor import events
 
-#: Seconds of rest before each look, in which lines gather.
-REST = 0.02
-#: Seconds after a change in which supervisord sleeps no longer than that.
-BUSY = 5
+#: supervisord rests this long before each look: lines gather.
+REST_SECONDS = 0.02
+#: For this long after a change it sleeps no longer than that.
+BUSY_SECONDS = 5
 
 
 class Pace:
@@ -18,6 +18,7 @@ class Pace:
     def __init__(self, supervisord):
         poller = supervisord.options.poller
         self.sleep, poller.poll = poller.poll, self.rest_and_sleep
+        self.changed = time.monotonic()
         events.subscribe(events.SupervisorRunningEvent, self.note_change)
         events.subscribe(events.ProcessStateEvent, self.note_change)
 
@@ -26,6 +27,6 @@ class Pace:
 
     def rest_and_sleep(self, timeout):
         """_("supervisord calls it as poll(): it returns what can be read and written.")"""
-        time.sleep(REST)
-        busy = time.monotonic() < self.changed + BUSY
-        return self.sleep(REST if busy else timeout)
+        time.sleep(REST_SECONDS)
+        busy = time.monotonic() < self.changed + BUSY_SECONDS
+        return self.sleep(REST_SECONDS if busy else timeout)

@@ -8,8 +8,8 @@ from supervisor.options import make_namespec
 from supervisor.states import RUNNING_STATES, ProcessStates
 from supervisor.supervisorctl import ControllerPluginBase, LSBInitExitStatuses
 
-#: Seconds that a process may take to become ready once supervisord calls it RUNNING.
-PATIENCE = 60
+#: A process may take this long to become ready once supervisord calls it RUNNING.
+READY_SECONDS = 60
 
 
 class DidNotComeUp(Exception):
@@ -89,7 +89,7 @@ class RollingRestart(ControllerPluginBase):
         except Fault as fault:
             raise DidNotComeUp from fault
         pid = self.supervisor.getProcessInfo(name)["pid"]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + READY_SECONDS
         while must_report and name not in self.ready_processes():
             now = self.supervisor.getProcessInfo(name)
             if now["pid"] != pid or time.monotonic() > deadline:

@@ -4,7 +4,7 @@
 supervisor.rpcinterface_factory = supervisor_plugin.same_origin:make_rpcinterface
 """
 
-#: A browser sends the login that it remembers along with every request, also with one that a page of another site makes: a link to index.html?action=stopall would stop everything. Tested with supervisor 4.2.5 and 4.3.0.
+#: A browser sends the login that it remembers along with every request, also with one that a page of another site makes: a link to index.html?action=stopall would stop everything.
 
 import functools
 import socket

@@ -1,4 +1,4 @@
-"""_("What supervisord does not do by itself; tested with supervisor 4.2.5 and 4.3.0.")"""
+"""_("What supervisord does not do by itself.")"""
 
 #: supervisord loads this module: it looks at its processes when it is worth it, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
 #

@@ -8,8 +8,8 @@ import traceback
 
 from gunicorn.workers.gthread import ThreadWorker
 
-#: Seconds that a worker with a hung request gives its other requests to end.
-GRACE = 5
+#: The worker of a hung request gives its other requests this long to end.
+GRACE_SECONDS = 5
 
 
 class Worker(ThreadWorker):
@@ -58,7 +58,7 @@ class Worker(ThreadWorker):
                 f"{request}\n{stack}",
             )
         self.alive = False
-        time.sleep(GRACE)
+        time.sleep(GRACE_SECONDS)
         #: A plain exit would wait for the thread that hangs.
         os._exit(1)
 

@@ -2,23 +2,23 @@
 
 #: releases/ holds one folder per release, venvs/ their packages. The link current names the release that serves, previous the one before it. var/ is the site's own: database, logs, sockets, static files.
 
-import fcntl
 import os
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from release_commands import Failed, SiteUser, listens, run, say, step
+from . import secret_files
+from .commands import Failed, lock, run, say, step
+from .facts import GROUP
+from .probes import listens
+from .site_user import SiteUser
 
-#: Releases that are kept, to look at or to copy from.
-KEPT = 5
-MIGRATIONS = _py("Migrations are not undone: the database stays as it is.")
-#: supervisord's name of the gunicorn masters.
-GROUP = "gu-{{ cookiecutter.project_slug }}"
+#: Releases that stay, to look at or to copy from
+KEPT_RELEASES = 5
+MIGRATIONS_STAY = _py("Migrations are not undone: the database stays as it is.")
 
 
-class Folder:
+class SiteFolder:
     """_("The paths in it, and what is done to it as a whole.")"""
 
     def __init__(self, path):
@@ -34,7 +34,7 @@ class Folder:
         self.unfinished = path / "unfinished"
 
     def prepare(self):
-        """_("Makes what is missing of it.")"""
+        """_("Makes what is missing of it, and reads who runs the site.")"""
         try:
             if os.geteuid() != 0:
                 self.var.mkdir(parents=True, exist_ok=True)
@@ -46,8 +46,6 @@ class Folder:
             self.user = SiteUser(self.var)
             self.releases.mkdir(exist_ok=True)
             self.venvs.mkdir(exist_ok=True)
-            lock = self.path / "release.lock"
-            self.lock_file = os.open(lock, os.O_CREAT | os.O_WRONLY, 0o600)
         except OSError as error:
             raise Failed(
                 _py("{folder} cannot be written ({reason}): run this as its owner, or as root."),
@@ -56,15 +54,11 @@ class Folder:
             ) from None
 
     def lock(self):
-        """_("Commands inherit the lock: it is gone with the last of them, however they end.")"""
-        os.set_inheritable(self.lock_file, True)
-        try:
-            fcntl.flock(self.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Failed(
-                _py("Another release is under way in {folder}: wait until it has ended."),
-                folder=self.path,
-            ) from None
+        lock(
+            self.path / "release.lock",
+            _py("Another release is under way in {folder}: wait until it has ended."),
+            folder=self.path,
+        )
 
     def begin(self, release):
         """_("From here to finish(), clean_up() undoes it all.")"""
@@ -100,12 +94,12 @@ class Folder:
         with step(_py("Going back to {release}"), release=old):
             self.switch(old)
             self.restart_in_turn()
-        say(MIGRATIONS)
+        say(MIGRATIONS_STAY)
 
     def remove_old(self):
         """_("Keeps the newest releases, and what serves or is in use.")"""
         names = sorted(folder.name for folder in self.releases.iterdir())
-        keep = {*names[-KEPT:], target(self.current), target(self.previous)}
+        keep = {*names[-KEPT_RELEASES:], target(self.current), target(self.previous)}
         in_use = processes()
         for release in names:
             folder = self.releases / release
@@ -115,11 +109,15 @@ class Folder:
         for venv in self.venvs.iterdir():
             if venv not in wanted and not venv.is_symlink() and str(venv) not in in_use:
                 shutil.rmtree(venv)
-        with self.user.rights():
+        with self.user.touches_files():
             shutil.rmtree(self.rehearsal, ignore_errors=True)
             for manifest in (self.static / "manifests").glob("*"):
                 if not (self.releases / manifest.name).exists():
                     shutil.rmtree(manifest)
+
+    def database_megabytes(self):
+        database = self.var / "db.sqlite3"
+        return database.stat().st_size // 10**6 if database.exists() else 0
 
     def is_running(self):
         """_("Whether supervisord is at the other end of its socket.")"""
@@ -133,29 +131,11 @@ class Folder:
             words = ("-c", config, "rolling_restart", GROUP)
             run(command, *words, cwd=self.path, **self.user.options())
 
-    def write_secrets(self, example):
-        """_("The secrets stand outside the releases, which share them.")"""
-        env = self.path / ".env"
-        if not env.exists():
-            key = secrets.token_urlsafe(48)
-            text = example.read_text(encoding="utf-8")
-            self.write_secret(env, text.replace("\nSECRET_KEY=", f"\nSECRET_KEY={key}"))
-{%- if cookiecutter.web_interface != "off" %}
-        password = self.path / "web_interface.conf"
-        if not password.exists():
-            text = f"[inet_http_server]\npassword = {secrets.token_urlsafe(48)}\n"
-            self.write_secret(password, text)
-{%- endif %}
-
-    def write_secret(self, file, text):
-        """_("For root's eyes and the site's; where there is no root, for its owner's alone.")"""
-        new = file.with_name(f"{file.name}.new")
-        new.touch(0o600)
-        new.write_text(text, encoding="utf-8")
-        if self.user.switched:
-            os.chown(new, 0, self.user.account.pw_gid)
-            new.chmod(0o640)
-        new.replace(file)
+    def write_secrets(self, release):
+        """_("They stand outside the releases, which share them.")"""
+        group = self.user.account.pw_gid if self.user.switched else None
+        secret_files.write_env(self.path / ".env", release / ".env.example", group)
+        secret_files.write_password(self.path / "web_interface.conf", group)
 
 
 def link(path, target):

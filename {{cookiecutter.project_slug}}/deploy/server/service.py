@@ -6,26 +6,44 @@ import os
 import re
 from pathlib import Path
 
-from release_commands import Failed
+from .commands import Failed
+from .facts import DOMAIN, FOLDER, GROUP, USER
+from .releases import CODE
+from .supervisord_conf import SupervisordConf, shown
 
-CODE = Path(__file__).resolve().parents[1]
-SITE = Path({{ cookiecutter.install_dir | python }})
-DOMAIN = {{ cookiecutter.domain_name | idna | python }}
 #: Where certbot keeps the certificate of this name
 CERTIFICATE = Path("/etc/letsencrypt/live", DOMAIN, "fullchain.pem")
-#: Its supervisorctl needs no options.
+NGINX = Path("/etc/nginx")
+#: The name of the first site's service: for this one, supervisorctl needs no options.
 FIRST = "supervisord"
 
 
-def deployed(*names):
-    return CODE.joinpath("deploy", *names).read_text()
+def filled(source, service):
+    """_("A file of deploy/ with its @words@ filled in, for the service of this name.")"""
+    values = {
+        "folder": FOLDER,
+        "user": USER,
+        "group": GROUP,
+        "domain": DOMAIN,
+        "server_name": server_name(DOMAIN),
+        "site": shown(SupervisordConf(CODE).site),
+        "service": service,
+    }
+    text = CODE.joinpath("deploy", source).read_text(encoding="utf-8")
+    words = "|".join(values)
+    return re.sub(f"@({words})@", lambda found: values[found[1]], text)
+
+
+def server_name(host):
+    """_("As nginx takes it: a longer name would not fit into nginx's table of names, whose size all sites share; a regular expression does.")"""
+    return host if len(host) <= 46 else f"~^{re.escape(host)}$"
 
 
 def config_of_supervisorctl():
     """_("What supervisorctl reads of the site's config, with the paths of this machine.")"""
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"))
-    here = f"{SITE}/current/deploy"
-    parser.read_string(deployed("supervisord.conf").replace("%(here)s", here))
+    text = (CODE / "deploy" / "supervisord.conf").read_text(encoding="utf-8")
+    parser.read_string(text.replace("%(here)s", f"{FOLDER}/current/deploy"))
     for section in parser.sections():
         if not section.startswith(("supervisorctl", "ctlplugin:")):
             parser.remove_section(section)
@@ -36,18 +54,21 @@ def config_of_supervisorctl():
 
 def is_ours(path):
     """_("Each file of the service names the folder of the site.")"""
-    folder = rf"(\s|=|unix://){re.escape(str(SITE))}(/current/|\n)"
+    folder = rf"(\s|=|unix://){re.escape(FOLDER)}(/current/|\n)"
     return path.is_file() and re.search(folder, path.read_text(errors="replace"))
 
 
 def installed_as():
     """_("The name of the service that this site is already; None where it is none.")"""
-    for path in Path("/etc/nginx/sites-available").glob("*"):
+    for path in (NGINX / "sites-available").glob("*"):
         if is_ours(path):
             return path.name
+    return None
 
 
 class Service:
+    """_("A service: its name, and its files and links on the machine.")"""
+
     def __init__(self, name):
         if not re.fullmatch("[a-z][a-z0-9_-]*", name):
             raise Failed(
@@ -59,16 +80,20 @@ class Service:
         self.systemd = Path("/run/systemd/system").is_dir()
         self.script = Path(f"/etc/init.d/{name}")
         self.unit = Path(f"/etc/systemd/system/{name}.service")
-        self.site = Path(f"/etc/nginx/sites-available/{name}")
-        self.enabled = Path(f"/etc/nginx/sites-enabled/{name}")
+        self.site = NGINX / "sites-available" / name
+        self.snippets = {
+            NGINX / "snippets" / f"{name}-{part}": f"nginx/{part}"
+            for part in ("site.conf", "headers.conf")
+        }
+        self.enabled = NGINX / "sites-enabled" / name
         self.cron = Path(f"/etc/cron.d/{name}")
-        self.files = [self.script, self.unit, self.site, self.cron]
+        self.files = [self.script, self.unit, self.site, *self.snippets, self.cron]
         self.links = {self.enabled: f"../sites-available/{name}"}
         if name == FIRST:
             self.config = Path("/etc/supervisord.conf")
             self.files.append(self.config)
             self.command = Path("/usr/local/bin/supervisorctl")
-            self.links[self.command] = f"{SITE}/current/venv/bin/supervisorctl"
+            self.links[self.command] = f"{FOLDER}/current/venv/bin/supervisorctl"
 
     def require_free(self):
         """_("The name may mean no other service, and the site may have no other name.")"""
@@ -89,7 +114,7 @@ class Service:
         if installed not in (None, self.name):
             raise Failed(
                 _py("{folder} is the service {installed}: --service {installed}"),
-                folder=SITE,
+                folder=FOLDER,
                 installed=installed,
             )
 
@@ -99,42 +124,45 @@ class Service:
     def write(self, changes):
         """_("What starts the site at each boot, and copies its database each night.")"""
         if self.systemd:
-            if changes.file(self.unit, deployed("systemd", "supervisord.service")):
+            unit = filled("systemd/supervisord.service", self.name)
+            if changes.file(self.unit, unit):
                 changes.run("systemctl", "daemon-reload")
             wanted = Path("/etc/systemd/system/multi-user.target.wants", self.unit.name)
             if not wanted.is_symlink():
                 changes.run("systemctl", "--quiet", "enable", self.name)
         else:
-            script = re.sub(
-                f"^(# Provides: +|NAME=){FIRST}$",
-                rf"\g<1>{self.name}",
-                deployed("init.d", "supervisord"),
-                flags=re.MULTILINE,
-            )
+            script = filled("init.d/supervisord", self.name)
             changes.file(self.script, script, 0o755)
             if not [*Path("/etc/rc2.d").glob(f"S??{self.name}")]:
                 changes.run("update-rc.d", self.name, "defaults")
-        changes.file(self.cron, deployed("cron.d", "backup"))
+        changes.file(self.cron, filled("cron.d/backup", self.name))
         if self.name == FIRST:
             changes.file(self.config, config_of_supervisorctl())
             changes.link(self.command, self.links[self.command])
 
     def serve(self, changes, nginx_runs):
         """_("Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.")"""
-        text = deployed("nginx", "https.conf" if CERTIFICATE.exists() else "http.conf")
-        before = self.site.read_text() if self.enabled.exists() else None
-        written = changes.file(self.site, text)
-        linked = changes.link(self.enabled, self.links[self.enabled])
-        if nginx_runs and not (written or linked):
+        vhost = "https.conf" if CERTIFICATE.exists() else "http.conf"
+        sources = {self.site: f"nginx/{vhost}", **self.snippets}
+        before = {path: path.read_text() for path in sources if path.exists()}
+        was_enabled = self.enabled.exists()
+        changed = [
+            changes.file(path, filled(source, self.name))
+            for path, source in sources.items()
+        ]
+        changed.append(changes.link(self.enabled, self.links[self.enabled]))
+        if nginx_runs and not any(changed):
             return
         try:
             changes.run("nginx", "-t", "-q")
         except Failed:
-            if before is None:
+            if not was_enabled:
                 changes.remove(self.enabled)
-                changes.remove(self.site)
-            else:
-                changes.file(self.site, before)
+            for path in sources:
+                if path in before:
+                    changes.file(path, before[path])
+                else:
+                    changes.remove(path)
             raise
         changes.run("service", "nginx", "reload" if nginx_runs else "start")
 

@@ -1,6 +1,5 @@
-"""_("A release: the folder that it gets on the server, and what is tried there.")"""
+"""_("A release: the folder that it gets on the server, and its rehearsal there.")"""
 
-import configparser
 import filecmp
 import hashlib
 import os
@@ -8,27 +7,28 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
-from release_commands import Failed, ask, end_with, last_lines, listens, run, started
-from release_folder import GROUP, link
+from . import preflight
+from .commands import Failed, end_with, last_lines, run, started
+from .probes import ask, listens
+from .site_folder import link
+from .supervisord_conf import SupervisordConf
+from .venvs import PYTHON, Venv
 
-CODE = Path(__file__).resolve().parents[1]
-#: What belongs to the folder of the code, not to a release.
+CODE = Path(__file__).resolve().parents[2]
+#: What belongs to the folder of the code, not to a release
 LEFT_OUT = (".git", ".env", "var", "venv", "deploy/web_interface.conf")
-#: New connections that must all reach the new release, in whichever process.
-CONNECTIONS = 20
+#: Connections that must all reach the new release, in whichever process
+VERIFYING_CONNECTIONS = 20
 GUNICORN = ("--config", "deploy/gunicorn.conf.py")
 
 COPY_DATABASE = """
 import sqlite3, sys
 source, copy = map(sqlite3.connect, sys.argv[1:])
 source.backup(copy)
-"""
-READ_SUPERVISORD_CONFIG = """
-import sys
-from supervisor.options import ServerOptions
-ServerOptions().realize(["-c", sys.argv[1]])
 """
 FIRST_HOST = """
 from django.conf import settings
@@ -63,33 +63,29 @@ class Release:
                 runs = path.is_dir() or mode & 0o100
                 path.chmod((mode | 0o111 if runs else mode) & 0o755)
 
-    def make_venv(self, options):
+    def make_venv(self, packages):
         """_("Named after what it is made from: a release with the same takes the same.")"""
-        python = sys._base_executable
-        with self.user.rights():
-            if not os.access(python, os.X_OK, effective_ids=True):
-                raise Failed(
-                    _py("{user} may not run {python}: take a Python that everybody can run, as /usr/bin/python3 of Debian."),
-                    user=self.user.account.pw_name,
-                    python=python,
-                )
-        made_from = f"{sys.version}{python}".encode()
+        if self.user.switched:
+            preflight.require_python(self.user.account, self.user.account.pw_name)
+        made_from = f"{sys.version}{PYTHON}".encode()
         made_from += (self.path / "requirements.txt").read_bytes()
-        digest = hashlib.sha256(made_from).hexdigest()[:12]
-        venv = self.folder.venvs / digest
-        #: bootstrap.sh makes a venv find the folder deploy beside it.
+        name = hashlib.sha256(made_from).hexdigest()[:12]
+        #: A venv finds the folder deploy beside it.
         link(self.folder.venvs / "deploy", "../current/deploy")
-        run(self.path / "bootstrap.sh", "--venv", venv, *options)
-        #: The site may not write into these folders: Python's bytecode must be there.
-        compile_all = ("-m", "compileall", "-q", self.path, venv / "lib")
-        run(venv / "bin" / "python", *compile_all, may_fail=True)
-        #: It holds bootstrap.sh's log; the release gets a link in its place.
-        shutil.rmtree(self.path / "var")
-        link(self.path / "venv", f"../../venvs/{digest}")
+        venv = Venv(self.folder.venvs / name, self.path / "requirements.txt")
+        if not venv.is_complete():
+            shutil.rmtree(venv.path, ignore_errors=True)
+            for _, command in venv.commands(packages):
+                run(*command)
+            venv.finish()
+        #: The site may not write into these folders: Python's bytecode must be there. What only another Python understands may stay as it is.
+        with suppress(Failed):
+            run(venv.python, "-m", "compileall", "-q", self.path, venv.path / "lib")
+        link(self.path / "venv", f"../../venvs/{name}")
         link(self.path / ".env", "../../.env")
-{%- if cookiecutter.web_interface != "off" %}
-        link(self.path / "deploy" / "web_interface.conf", "../../../web_interface.conf")
-{%- endif %}
+        if self.config.web_interface:
+            password = self.path / "deploy" / "web_interface.conf"
+            link(password, "../../../web_interface.conf")
 
     def python(self, *words, **environment):
         """_("Runs a command of the release's Python as the site's user.")"""
@@ -106,7 +102,7 @@ class Release:
     def use_rehearsal(self):
         """_("Gives the release a var/ of its own, with a copy of the database.")"""
         rehearsal = self.folder.rehearsal
-        with self.user.rights():
+        with self.user.touches_files():
             (rehearsal / "log").mkdir(parents=True)
             rehearsal.chmod(0o700)
         link(self.path / "var", "../../var/rehearsal")
@@ -115,17 +111,14 @@ class Release:
             self.python("-c", COPY_DATABASE, database, rehearsal / database.name)
 
     def use_var(self):
-        with self.user.rights():
+        with self.user.touches_files():
             (self.folder.var / "log").mkdir(exist_ok=True)
         link(self.path / "var", "../../var")
 
     def check(self):
         """_("The settings of Django, supervisord and gunicorn; returns Django's warnings.")"""
         said = self.manage("check", "--deploy")
-        config = self.path / "deploy" / "supervisord.conf"
-        #: Of this release, and not the current one, to which the venv leads.
-        plugin = {"PYTHONPATH": str(self.path / "deploy")}
-        self.python("-c", READ_SUPERVISORD_CONFIG, config, **plugin)
+        self.python("deploy/server", "health", "config")
         self.python("venv/bin/gunicorn", "--check-config", *GUNICORN)
         return said if "WARNINGS:" in said else ""
 
@@ -160,29 +153,23 @@ class Release:
     def publish_static_files(self):
         """_("Moves those of the rehearsal: the site, which serves, never sees half of one.")"""
         source = self.folder.rehearsal / "static"
-        with self.user.rights():
+        with self.user.touches_files():
             for file in [path for path in source.rglob("*") if path.is_file()]:
                 target = self.folder.static / file.relative_to(source)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if not (target.exists() and filecmp.cmp(file, target, shallow=False)):
                     file.replace(target)
 
-    def address(self):
-        """_("Where gunicorn listens, by the settings of this release.")"""
-        parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"))
-        parser.read(self.path / "deploy" / "supervisord.conf", encoding="utf-8")
-        kind, _, address = parser[f"fcgi-program:{GROUP}"]["socket"].partition("://")
-        if kind == "unix":
-            return address.replace("%(here)s", str(self.path / "deploy"))
-        host, _, port = address.rpartition(":")
-        return host, int(port)
+    @cached_property
+    def config(self):
+        return SupervisordConf(self.path)
 
     def host(self):
         """_("A name under which the site answers.")"""
         return self.manage("shell", "--no-imports", "-c", FIRST_HOST)
 
-    def verify(self, address):
+    def verify(self):
         """_("The site that visitors see must be this release.")"""
         host = self.host()
-        for _ in range(CONNECTIONS):
-            self.require_name(ask(address, "/healthz", host))
+        for _ in range(VERIFYING_CONNECTIONS):
+            self.require_name(ask(self.config.site, "/healthz", host))

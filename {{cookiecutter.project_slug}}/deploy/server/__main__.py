@@ -1,0 +1,32 @@
+"""_("Runs one of the commands: python3 deploy/server COMMAND [WORD]...")"""
+
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+#: Python was given this folder: its modules are imported as those of a package. Links stay: the config's paths go through current.
+sys.path[0] = str(Path(__file__).absolute().parents[1])
+
+from server.commands import Failed, complain
+
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+def main(command, *words):
+    os.umask(0o022)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        importlib.import_module(f"server.{command}").main(words)
+    except (Failed, OSError) as failure:
+        complain(failure)
+        sys.exit(getattr(failure, "code", 1))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,218 @@
+"""_("Sets the site up where its code lies: venv, secrets, database, static files. Only what is missing is done.")"""
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from . import preflight, secret_files
+from .commands import Failed, lock, run_into, say, step
+from .options import Parser
+from .supervisord_conf import SupervisordConf, shown
+from .venvs import Venv, can
+
+CODE = Path(__file__).resolve().parents[2]
+VAR = CODE / "var"
+LOG = VAR / "log" / "bootstrap.log"
+STATIC = VAR / "static"
+#: One per release; RELEASE in the settings is the name of this folder.
+MANIFEST = STATIC / "manifests" / CODE.name / "staticfiles.json"
+#: There while the static files are being collected, and after a run that was killed meanwhile
+UNFINISHED = VAR / "static.unfinished"
+PROGRAM = "./bootstrap.sh"
+VENV_MEGABYTES = 150
+
+
+def main(words):
+    parser = Parser(
+        PROGRAM,
+        _py("Sets the site up: venv, requirements, secrets, database, static files."),
+        _py("To fill the folder: venv/bin/pip download -r requirements.txt -d DIR"),
+    )
+    parser.add_packages()
+    packages = parser.parse(words)
+    os.chdir(CODE)
+    take_lock()
+    config = SupervisordConf(CODE)
+    if not supervisord_runs():
+        require_addresses(config)
+    try:
+        set_up(config, packages)
+    except Failed as failure:
+        explain(failure)
+        raise
+    say_what_is_next(config)
+
+
+def set_up(config, packages):
+    venv = Venv(CODE / "venv", CODE / "requirements.txt")
+    compiled = venv.path / "compiled.stamp"
+    if not venv.is_complete():
+        make_venv(venv, compiled, packages)
+    with compiling(venv, compiled):
+        with writing(CODE / ".env"):
+            secret_files.write_env(CODE / ".env", CODE / ".env.example")
+        if config.web_interface:
+            password = CODE / "deploy" / "web_interface.conf"
+            with writing(password):
+                secret_files.write_password(password)
+        prepare_site(venv)
+
+
+def make_venv(venv, compiled, packages):
+    """_("A venv that is half-made, moved or of another Python is made anew; one with other requirements is brought up to date.")"""
+    if not venv.can_be_updated():
+        with writing(venv.path):
+            shutil.rmtree(venv.path, ignore_errors=not venv.path.exists())
+        preflight.require_space(CODE, VENV_MEGABYTES, PROGRAM)
+    for stamp in (venv.stamp, compiled):
+        stamp.unlink(missing_ok=True)
+    for text, command in venv.commands(packages):
+        perform(text, command)
+    with writing(venv.path):
+        venv.finish()
+
+
+@contextmanager
+def compiling(venv, compiled):
+    """_("Compiles the packages during the with block. pip and the packages' tests, which the site never runs, can wait until they are used.")"""
+    if compiled.exists():
+        yield
+        return
+    left_out = "site-packages/pip/|/tests/"
+    options = ("-qq", "-x", left_out, venv.path / "lib")
+    with subprocess.Popen(
+        [venv.python, "-m", "compileall", *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        close_fds=False,
+    ) as process:
+        try:
+            yield
+            with step(_py("Compiling the packages")):
+                #: A module that only another Python understands may stay as it is.
+                process.wait()
+        finally:
+            process.terminate()
+    with writing(compiled):
+        compiled.touch()
+
+
+def prepare_site(venv):
+    """_("Migrates the database and collects the static files, where that is due.")"""
+    tasks = []
+    manage = (venv.python, "manage.py")
+    if not (VAR / "db.sqlite3").exists() or not can(*manage, "migrate", "--check"):
+        tasks.append("migrate")
+    if UNFINISHED.exists() or not MANIFEST.exists() or static_files_changed(venv):
+        remove_unfinished()
+        tasks.append("collectstatic")
+    if tasks:
+        commands = ((*manage, task, "--no-input") for task in tasks)
+        perform(_py("Preparing the site ({tasks})"), *commands, tasks=" ".join(tasks))
+        UNFINISHED.unlink(missing_ok=True)
+
+
+def static_files_changed(venv):
+    """_("The static files of every app; the settings tell which apps there are.")"""
+    collected = MANIFEST.stat().st_mtime
+    if venv.stamp.stat().st_mtime > collected:
+        return True
+    for folder, folders, files in os.walk("."):
+        if folder == ".":
+            folders[:] = [name for name in folders if name not in ("venv", "var")]
+        for path in (os.path.join(folder, name) for name in ("", *files)):
+            is_source = "/static" in path or path.endswith("/settings.py")
+            if is_source and os.lstat(path).st_mtime > collected:
+                return True
+    return False
+
+
+def remove_unfinished():
+    """_("A run that was killed may have left half a file, which Django would keep.")"""
+    if UNFINISHED.exists():
+        began = UNFINISHED.stat().st_mtime
+        for path in STATIC.rglob("*"):
+            if path.is_file() and path.stat().st_mtime > began:
+                path.unlink()
+    with writing(UNFINISHED):
+        UNFINISHED.touch()
+
+
+def perform(text, *commands, **values):
+    """_("Shows a step and runs its commands, whose output goes to the log.")"""
+    with step(text, **values), LOG.open("w+b") as output:
+        for command in commands:
+            run_into(output, *command)
+
+
+def take_lock():
+    if not os.access(CODE, os.W_OK):
+        refuse_to_write(CODE)
+    with writing(LOG):
+        LOG.parent.mkdir(parents=True, exist_ok=True)
+        LOG.touch()
+    lock(
+        LOG,
+        _py("Another ./bootstrap.sh is at work in {folder}: wait until it has ended."),
+        folder=CODE,
+    )
+
+
+def supervisord_runs():
+    """_("Whether the process of its pid file is there: it has the addresses.")"""
+    with suppress(OSError, ValueError):
+        os.kill(int((VAR / "supervisord.pid").read_text()), 0)
+        return True
+    return False
+
+
+def require_addresses(config):
+    addresses = (config.site, config.web_interface)
+    preflight.require_free(
+        [address for address in addresses if isinstance(address, tuple)],
+        "deploy/supervisord.conf",
+    )
+
+
+@contextmanager
+def writing(path):
+    """_("Says in a sentence why something cannot be written.")"""
+    try:
+        yield
+    except OSError:
+        refuse_to_write(path)
+
+
+def refuse_to_write(path):
+    preflight.require_space(CODE, 1, PROGRAM)
+    raise Failed(
+        _py("{path} cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make its disk writable."),
+        path=path if path != CODE else f"{CODE}/",
+    ) from None
+
+
+def explain(failure):
+    """_("Of a step that failed, the last lines tell why, unless the disk is full.")"""
+    if failure.step:
+        preflight.require_space(CODE, 1, PROGRAM)
+        text = _py("It failed: \"{step}\". The lines above tell why (all of them: {log}). Then run ./bootstrap.sh again.")
+        sentence = text.format(step=failure.step, log=LOG.relative_to(CODE))
+        raise Failed(f"{failure}\n{sentence}") from None
+
+
+def say_what_is_next(config):
+    address = shown(config.site)
+    say(_py("Everything is in place."))
+    say("")
+    say("  venv/bin/supervisord              " + _py("start the site:"), end=" ")
+    say(f"http://{address}/")
+    say("  venv/bin/supervisorctl status     " + _py("look at it"))
+    say("  venv/bin/supervisorctl shutdown   " + _py("stop it"))
+    if config.web_interface:
+        say("")
+        say(
+            _py("Web interface: http://{address}/ (user: admin; password: in deploy/web_interface.conf)"),
+            address=shown(config.web_interface),
+        )

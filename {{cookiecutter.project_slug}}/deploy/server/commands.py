@@ -1,0 +1,117 @@
+"""_("Runs commands, shows what is being done, and says in a sentence what failed.")"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+LIBC = ctypes.CDLL(None)
+#: Lines of a failed command's output that are shown
+SHOWN_LINES = 12
+
+
+class Failed(Exception):
+    """_("Ends the command, for the reason given. step names where it happened.")"""
+
+    step = None
+
+    def __init__(self, text, code=1, **values):
+        super().__init__(text.format(**values) if values else text)
+        self.code = code
+
+
+def say(text, end="\n", **values):
+    """_("Shows it at once. Where the terminal is gone, the command goes on.")"""
+    line = (text.format(**values) if values else text) + end
+    with suppress(OSError):
+        os.write(1, line.encode(errors="replace"))
+
+
+def complain(failure):
+    """_("Shows the failure on standard error.")"""
+    with suppress(OSError):
+        print(failure, file=sys.stderr)
+        if step := getattr(failure, "step", None):
+            print(_py("It failed:"), f"{step}.", file=sys.stderr)
+
+
+@contextmanager
+def step(text, **values):
+    """_("Says what is being done, with a dot each second.")"""
+    text = text.format(**values)
+    say(text, end=" ")
+    signal.signal(signal.SIGALRM, lambda *_: say(".", end=""))
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    try:
+        yield
+    except (Failed, OSError) as error:
+        failure = error if isinstance(error, Failed) else Failed(str(error))
+        failure.step = text
+        raise failure from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        say("")
+
+
+@contextmanager
+def started(command, output, **options):
+    """_("Starts a command that goes on during the with block.")"""
+    with subprocess.Popen(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        #: It inherits what lock() has locked.
+        close_fds=False,
+        **options,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def run_into(output, *command, **options):
+    """_("Runs a command whose output goes to a file. Where it fails, its last lines are the reason.")"""
+    with started(command, output, **options) as process:
+        if process.wait():
+            raise Failed(last_lines(output))
+
+
+def run(*command, **options):
+    """_("As run_into(), but returns what the command says.")"""
+    with tempfile.TemporaryFile() as output:
+        run_into(output, *command, **options)
+        return text_of(output)
+
+
+def text_of(output):
+    output.seek(0)
+    return output.read().decode(errors="replace").strip()
+
+
+def last_lines(output):
+    return "\n".join(text_of(output).splitlines()[-SHOWN_LINES:])
+
+
+def end_with(parent):
+    """_("Called in a new process: it ends when this command does, even by kill -9. Linux only.")"""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def lock(file, refusal, **values):
+    """_("Locks the file, or refuses. Commands inherit the lock: it is gone with the last of them, however they end.")"""
+    descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
+    os.set_inheritable(descriptor, True)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failed(refusal, **values) from None

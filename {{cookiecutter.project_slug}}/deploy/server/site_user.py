@@ -1,0 +1,56 @@
+"""_("The user who runs the site: root runs none of it, and writes nothing where the site may write.")"""
+
+import os
+import pwd
+from contextlib import contextmanager
+
+from .commands import Failed
+
+
+class SiteUser:
+    """_("The owner of var/.")"""
+
+    def __init__(self, var):
+        self.account = pwd.getpwuid(var.stat().st_uid)
+        self.switched = os.geteuid() == 0
+        if self.account.pw_uid != os.geteuid() and not self.switched:
+            raise Failed(
+                _py("{folder} belongs to {user}: only root and {user} may release. Use sudo."),
+                folder=var,
+                user=self.account.pw_name,
+            )
+        if self.account.pw_uid == 0:
+            raise Failed(
+                _py("{folder} belongs to root, and a site must not run as root: give it to another user (chown -R)."),
+                folder=var,
+            )
+
+    @contextmanager
+    def touches_files(self):
+        """_("Within it, files are touched with this user's rights.")"""
+        if not self.switched:
+            yield
+            return
+        os.setegid(self.account.pw_gid)
+        os.seteuid(self.account.pw_uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+    def options(self, **environment):
+        """_("For started() and run(). Nothing of the caller's environment or terminal reaches the site.")"""
+        home = self.account.pw_dir
+        clean = {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8"}
+        options = {"env": clean | environment, "start_new_session": True}
+        return options | (other_user(self.account) if self.switched else {})
+
+
+def other_user(account):
+    """_("For subprocess: another user and all of its groups.")"""
+    return {
+        "user": account.pw_uid,
+        "group": account.pw_gid,
+        "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
+    }

@@ -1,0 +1,106 @@
+"""_("What deploy/supervisord.conf says of the site's addresses, by supervisor's own rules of reading.")"""
+
+#: supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules: supervisor/options.py, UnhosedConfigParser and read_include_config; supervisor/datatypes.py, inet_address.
+
+import configparser
+import glob
+import os
+import re
+
+from .commands import Failed
+from .facts import GROUP
+
+SITE = f"fcgi-program:{GROUP}"
+WEB_INTERFACE = "inet_http_server"
+
+
+class SupervisordConf:
+    """_("The config of the code in this folder. Its addresses are as socket.connect() takes them: (host, port), or the path of a UNIX socket.")"""
+
+    def __init__(self, code):
+        self.path = code / "deploy" / "supervisord.conf"
+        self.expansions = {f"ENV_{name}": os.environ[name] for name in os.environ}
+        self.expansions["here"] = str(self.path.parent)
+        self.expansions["program_name"] = self.expansions["group_name"] = GROUP
+        self.parser = configparser.RawConfigParser(
+            inline_comment_prefixes=(";", "#"), strict=False
+        )
+        self.read(self.path)
+        for pattern in (self.value("include", "files") or "").split():
+            for file in sorted(glob.glob(str(self.path.parent / pattern))):
+                self.read(file)
+        self.site = self.site_address()
+        self.web_interface = self.web_interface_address()
+
+    @property
+    def addresses(self):
+        """_("Both as they are written, wherever the code lies.")"""
+        return [
+            self.parser.get(section, key, fallback=None)
+            for section, key in ((SITE, "socket"), (WEB_INTERFACE, "port"))
+        ]
+
+    def read(self, file):
+        try:
+            self.parser.read(file, encoding="utf-8")
+        except configparser.Error as error:
+            raise Failed(
+                _py("{file} cannot be read: {reason}"),
+                file=file,
+                reason=" ".join(str(error).split()),
+            ) from None
+
+    def value(self, section, key):
+        """_("The value, its %(here)s and the like filled in; None where there is none.")"""
+        value = self.parser.get(section, key, fallback=None)
+        try:
+            return value and value % self.expansions
+        except (KeyError, TypeError, ValueError):
+            raise self.refusal(section, key, value) from None
+
+    def site_address(self):
+        if not self.parser.has_section(SITE):
+            raise Failed(
+                _py("{file} has no [{section}]. deploy/server/facts.py and deploy/supervisord.conf must name the same group."),
+                file=self.path,
+                section=SITE,
+            )
+        value = self.value(SITE, "socket") or ""
+        if value.startswith("unix:///"):
+            return os.path.normpath(value.removeprefix("unix://"))
+        found = re.fullmatch(r"tcp://([^\s:]+):(\d+)", value)
+        if not found:
+            raise self.refusal(SITE, "socket", value)
+        return local_host(found[1]), int(found[2])
+
+    def web_interface_address(self):
+        """_("None where there is no web interface.")"""
+        if not self.parser.has_section(WEB_INTERFACE):
+            return None
+        value = self.value(WEB_INTERFACE, "port") or ""
+        host, _, port = value.rpartition(":")
+        if not port.isdecimal():
+            raise self.refusal(WEB_INTERFACE, "port", value)
+        return local_host(host.lower()), int(port)
+
+    def refusal(self, section, key, value):
+        return Failed(
+            _py("{file} cannot be used: {key} = {value} in [{section}]. Write an address and a port, as 127.0.0.1:8000."),
+            file=self.path,
+            section=section,
+            key=key,
+            value=value,
+        )
+
+
+def local_host(host):
+    """_("As socket.bind() takes it; 0.0.0.0 is every address of this machine.")"""
+    return {"": "0.0.0.0", "*": "0.0.0.0", "localhost": "127.0.0.1"}.get(host, host)
+
+
+def shown(address):
+    """_("As people type it on this machine: 127.0.0.1:8000.")"""
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address
+    return f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
