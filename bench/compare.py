@@ -1,10 +1,9 @@
-"""Compares three ways to run the same site; writes bench/RESULTS.md and docs/bench.svg.
+"""Compares three ways to run the same site; writes bench/RESULTS.md and pictures/bench.svg.
 
-    .venv/bin/python bench/compare.py [--quick]
+    script/bench compare [--quick]
 
-It wants the .venv of script/test, and a user other than root: no site runs as root. On standard
-error a dot is a second. --quick measures once and briefly, and writes nothing: the table goes to
-standard output.
+It wants a user other than root: no site runs as root. On standard error a dot is a second. --quick
+measures once and briefly, and writes nothing: the table goes to standard output.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from plot import plot
 from progress import in_temporary_folder, note
 from results import PAGES, Results, describe_machine
 from sites import ROOT, Shell, by_template, copy_template, free_port, shells
-from ways import Article, ArticleWithHUP, Template, Way
+from ways import Article, ArticleWithHUP, ArticleWithLog, Template, Way
 
 
 @dataclass(frozen=True)
@@ -46,21 +45,22 @@ def measure(work: Path, effort: Effort) -> Results:
     template = copy_template(work / "template")
     results = Results(describe_machine(template))
     note("making the sites of the three ways")
-    ways: list[Way] = [
-        make(shell.in_folder(make.letter), template) for make in (Article, ArticleWithHUP, Template)
-    ]
-    measure_events(results, effort, ways)
-    measure_load(results, effort, [way for way in ways if way.letter != "B"])
+    article, with_hup, with_log, ours = (
+        make(shell.in_folder(make.letter), template)
+        for make in (Article, ArticleWithHUP, ArticleWithLog, Template)
+    )
+    measure_events(results, effort, [article, with_hup, ours])
+    measure_load(results, effort, [article, with_log, ours])
     measure_growth(results, effort, shell, template)
     for plain in (True, False):
         options = ["--plain"] if plain else []
-        results.writing[plain] = costs.write(shell, ways[0].code, effort.writing_seconds, *options)
+        results.writing[plain] = costs.write(shell, article.code, effort.writing_seconds, *options)
         note(f"SQLite, {'default' if plain else 'template'}: {results.writing[plain]}")
     return results
 
 
 def measure_events(results: Results, effort: Effort, ways: list[Way]) -> None:
-    """Failures and pauses."""
+    """Lets each event happen to each way."""
     for _ in range(effort.rounds):
         for event in EVENTS:
             results.load_averages.append(os.getloadavg()[0])
@@ -71,7 +71,7 @@ def measure_events(results: Results, effort: Effort, ways: list[Way]) -> None:
 
 
 def measure_load(results: Results, effort: Effort, ways: list[Way]) -> None:
-    """The two sites run at the same time and are asked in turn."""
+    """The sites run at the same time and are asked in turn."""
     with ExitStack() as stack:
         sites = [stack.enter_context(way.running()) for way in ways]
         for site in sites:
@@ -84,14 +84,14 @@ def measure_load(results: Results, effort: Effort, ways: list[Way]) -> None:
                     note(f"{path}, {site.way.letter}: {done}")
         for _ in range(effort.growth_rounds):
             for clients in effort.clients:
-                for site in sites:
+                for site in (site for site in sites if site.way.letter in "AC"):
                     done = costs.load(site, "/", effort.load_seconds, clients)
                     results.latencies[clients, site.way.letter].append(done)
                     note(f"{clients} clients, {site.way.letter}: {done}")
 
 
 def measure_growth(results: Results, effort: Effort, shell: Shell, template: Path) -> None:
-    """The same projects are run in the one way and in the other."""
+    """Runs sites side by side: the same projects, in the one way and in the other."""
     note("making the sites that run side by side")
     ports = [free_port() for _ in range(max(effort.sites))]
     projects = [
@@ -120,8 +120,7 @@ def main() -> None:
             print(results.markdown())
             return
         (ROOT / "bench" / "RESULTS.md").write_text(results.markdown())
-        (ROOT / "docs").mkdir(exist_ok=True)
-        (ROOT / "docs" / "bench.svg").write_text(plot(results))
+        (ROOT / "pictures" / "bench.svg").write_text(plot(results))
 
     in_temporary_folder(compare)
 

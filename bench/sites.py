@@ -100,7 +100,7 @@ class Shell:
 
 
 def copy_template(folder: Path) -> Path:
-    """The files that git tracks, as they are now, without bytecode or .venv beside them."""
+    """The files that git tracks, as they are now, without what else lies beside them."""
     tracked = subprocess.check_output(("git", "ls-files", "-z"), cwd=ROOT, text=True)
     for name in tracked.rstrip("\0").split("\0"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def shells(work: Path) -> tuple[Shell, Shell]:
         sys.exit(f"{found} stands next to Python: pip alone cannot be measured.")
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if uv is None:
-        sys.exit("uv is missing: run script/test first.")
+        sys.exit("uv is missing: run this by script/bench.")
     for name in ("home", "uv"):
         (work / name).mkdir()
     (work / "uv" / "uv").symlink_to(uv)

@@ -84,6 +84,15 @@ class ArticleWithHUP(Article):
     command = ("signal", "HUP", "site")
 
 
+class ArticleWithLog(Article):
+    """The recipe of 2010 with gunicorn's log of each request: the template writes one too."""
+
+    letter = "A+"
+
+    def __init__(self, shell: Shell, template: Path) -> None:
+        super().__init__(shell.having(GUNICORN_CMD_ARGS="--access-logfile -"), template)
+
+
 def program(name: str, folder: Path, port: int) -> str:
     """The recipe's section for a site."""
     package = next(folder.glob("*/wsgi.py")).parent.name

@@ -1,10 +1,10 @@
-"""Validates what the answers gave on this machine; Cookiecutter deletes the project if it fails."""
+"""Checks what the answers gave on this machine; Cookiecutter deletes the project if it fails."""
 
 import sys
 
-sys.path.insert(0, {{ template_root | tojson }})
-from local_extensions import project
+sys.path.insert(0, {{ "%r" | format(template_root) }})
+from local_extensions import post_gen_checks
 
 # Cookiecutter looks at the ports while it renders this file: it has loaded the network modules.
-taken = {{ cookiecutter | taken_addresses | tojson }}
-sys.exit(project.validate({{ cookiecutter.language | tojson }}, taken))
+taken = {{ "%r" | format(cookiecutter | taken_addresses) }}
+sys.exit(post_gen_checks.validate("{{ cookiecutter.language }}", taken))

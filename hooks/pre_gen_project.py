@@ -1,9 +1,9 @@
-"""Refuses wrong answers that no question asked for: from a replay file, or from the API."""
+"""Refuses the wrong answers of a replay file: no rule has seen them after a question."""
 
 import sys
 
-# Cookiecutter renders this file before it runs it; the rules have run by then.
-message = {{ cookiecutter | refusal | tojson }}
+# Cookiecutter renders this file before it runs it: the rules look at the answers then.
+message = {{ "%r" | format(cookiecutter | refusal) }}
 
 if message:
     sys.stderr.reconfigure(errors="replace")

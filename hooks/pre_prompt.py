@@ -5,11 +5,11 @@ It changes the prompts alone, never a default: `--no-input` makes the same proje
 
 import os
 import sys
+from pathlib import Path
 
-sys.path.insert(0, os.getcwd())
+sys.path.insert(0, str(Path.cwd()))
 
 from local_extensions import prompts
 
-prompts.mark_copy()
-if prompts.wants_french(os.environ.copy()):
-    prompts.translate_questions("cookiecutter.json")
+if prompts.wants_french(os.environ):
+    prompts.translate_questions(Path("cookiecutter.json"))

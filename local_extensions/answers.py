@@ -19,7 +19,7 @@ import idna
 
 from .ports import split_address
 from .quoting import idna_host
-from .translations import mark
+from .translations import gettext_noop
 
 # What a generated project can import already: its dependencies, its own modules and folders, and
 # `test`, the one standard package that `sys.stdlib_module_names` leaves out.
@@ -32,10 +32,12 @@ TAKEN_MODULES = frozenset(
         "django_permissions_policy",
         "environ",
         "gunicorn",
+        "gunicorn_classes",
         "manage",
         "packaging",
         "pages",
         "pip",
+        "server",
         "sqlparse",
         "supervisor",
         "supervisor_plugin",
@@ -124,7 +126,7 @@ def problems(answers: Mapping[str, object]) -> list[Problem]:
         value = answers.get(answer)
         try:
             if not isinstance(value, str):
-                raise Refused(mark("The answer is missing, or is not a text."))
+                raise Refused(gettext_noop("The answer is missing, or is not a text."))
             rule(value)
         except Refused as refused:
             found.append(Problem(answer, value, refused))
@@ -141,14 +143,14 @@ def _port_used_twice(answers: Mapping[str, object]) -> list[Problem]:
     (bind_host, bind_port), (web_host, web_port) = split_address(bind), split_address(web)
     if bind_port != web_port or (bind_host != web_host and bind_host != "0.0.0.0"):
         return []
-    reason = mark("bind has this address and port already; take another port.")
+    reason = gettext_noop("bind has this address and port already; take another port.")
     return [Problem("web_interface", web, Refused(reason))]
 
 
 def check_language(value: str) -> None:
     """Valid: en, fr. Invalid: de."""
     if value not in ("en", "fr"):
-        raise Refused(mark("The languages are en (English) and fr (French)."))
+        raise Refused(gettext_noop("The languages are en (English) and fr (French)."))
 
 
 def check_project_slug(value: str) -> None:
@@ -160,14 +162,16 @@ def check_project_slug(value: str) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
         raise Refused(
-            mark("Write a letter from a to z, then at most 39 small letters, digits or _.")
+            gettext_noop("Write a letter from a to z, then at most 39 small letters, digits or _.")
         )
     if keyword.iskeyword(value) or keyword.issoftkeyword(value):
-        raise Refused(mark("This is a word of the Python language; take another."))
+        raise Refused(gettext_noop("This is a word of the Python language; take another."))
     if value in sys.stdlib_module_names or value in TAKEN_MODULES:
-        raise Refused(mark("A Python module of this name exists already and would be hidden."))
+        raise Refused(
+            gettext_noop("A Python module of this name exists already and would be hidden.")
+        )
     if value in WINDOWS_DEVICES:
-        raise Refused(mark("Windows reserves this name for a device."))
+        raise Refused(gettext_noop("Windows reserves this name for a device."))
 
 
 def check_text(value: str, limit: int = 80) -> None:
@@ -178,10 +182,10 @@ def check_text(value: str, limit: int = 80) -> None:
     private-use character and no line separator can be seen, and some reorder the text around them.
     """
     if not value.strip() or value != value.strip():
-        raise Refused(mark("Write a text that neither starts nor ends with a space."))
+        raise Refused(gettext_noop("Write a text that neither starts nor ends with a space."))
     if len(value) > limit:
         raise Refused(
-            mark("It has {length} characters; at most {limit} fit."),
+            gettext_noop("It has {length} characters; at most {limit} fit."),
             length=len(value),
             limit=limit,
         )
@@ -189,11 +193,11 @@ def check_text(value: str, limit: int = 80) -> None:
         hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
         if hidden and character not in JOINERS:
             raise Refused(
-                mark("The invisible character {code} cannot be used."),
+                gettext_noop("The invisible character {code} cannot be used."),
                 code=f"U+{ord(character):04X}",
             )
     if TEMPLATE_CODE.search(value):
-        raise Refused(mark("{{{{, {{% and {{# belong to the templates and cannot be used."))
+        raise Refused(gettext_noop("{{{{, {{% and {{# belong to the templates and cannot be used."))
 
 
 def check_description(value: str) -> None:
@@ -211,7 +215,7 @@ def check_email(value: str) -> None:
     if len(value) > 254 or not re.fullmatch(
         rf"[A-Za-z0-9.!#$%&'*+/=?^_`|~-]+@{label}(?:\.{label})+", value
     ):
-        raise Refused(mark("Write one address, as name@domain."))
+        raise Refused(gettext_noop("Write one address, as name@domain."))
 
 
 def check_domain_name(value: str) -> None:
@@ -227,10 +231,10 @@ def check_domain_name(value: str) -> None:
         host = ""
     well_formed = re.fullmatch(rf"(?:{label}\.)*{label}", host)
     if not well_formed or host.rpartition(".")[2].isdigit():
-        raise Refused(mark("Write a host name alone, without http://, port or path."))
+        raise Refused(gettext_noop("Write a host name alone, without http://, port or path."))
     if len(host) > HOST_LENGTH:
         raise Refused(
-            mark("It has {length} characters; at most {limit} fit."),
+            gettext_noop("It has {length} characters; at most {limit} fit."),
             length=len(host),
             limit=HOST_LENGTH,
         )
@@ -244,7 +248,7 @@ def check_time_zone(value: str) -> None:
             return
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             pass
-    raise Refused(mark("The tz database has no such zone."))
+    raise Refused(gettext_noop("The tz database has no such zone."))
 
 
 def check_address(value: str) -> ipaddress.IPv4Address:
@@ -254,18 +258,18 @@ def check_address(value: str) -> ipaddress.IPv4Address:
     Source: supervisor's `InetStreamSocketConfig` binds AF_INET only; ip(7), privileged ports.
     """
     if value.startswith("["):
-        raise Refused(mark("supervisord binds IPv4 addresses only."))
+        raise Refused(gettext_noop("supervisord binds IPv4 addresses only."))
     if not re.fullmatch(r"[a-z0-9.]+:[0-9]{1,5}", value):
-        raise Refused(mark("Write an IPv4 address, a colon and a port."))
+        raise Refused(gettext_noop("Write an IPv4 address, a colon and a port."))
     host, port = split_address(value)
     try:
         address = ipaddress.IPv4Address(host)
     except ValueError:
-        raise Refused(mark("{host} is not an IPv4 address."), host=host) from None
+        raise Refused(gettext_noop("{host} is not an IPv4 address."), host=host) from None
     if not 1024 <= port <= 65535:
-        raise Refused(mark("The port must lie between 1024 and 65535."))
+        raise Refused(gettext_noop("The port must lie between 1024 and 65535."))
     if address.is_multicast or address.is_reserved:
-        raise Refused(mark("No machine can have the address {host}."), host=host)
+        raise Refused(gettext_noop("No machine can have the address {host}."), host=host)
     return address
 
 
@@ -280,7 +284,7 @@ def check_web_interface(value: str) -> None:
     address = check_address(value)
     if not any(address in network for network in PRIVATE_NETWORKS):
         raise Refused(
-            mark(
+            gettext_noop(
                 "Whoever reaches the web interface can stop the site: give it a loopback or private"
                 " address, or off."
             )
@@ -298,17 +302,21 @@ def check_install_dir(value: str) -> None:
         or posixpath.normpath(value) != value
     ):
         raise Refused(
-            mark("Write an absolute path of letters, digits and . _ - without .. or a final /.")
+            gettext_noop(
+                "Write an absolute path of letters, digits and . _ - without .. or a final /."
+            )
         )
     if len(value) > INSTALL_DIR_LENGTH:
         raise Refused(
-            mark("It has {length} characters; at most {limit} leave room for the UNIX socket."),
+            gettext_noop(
+                "It has {length} characters; at most {limit} leave room for the UNIX socket."
+            ),
             length=len(value),
             limit=INSTALL_DIR_LENGTH,
         )
     first, *rest = value[1:].split("/")
     if not rest or first in SYSTEM_FOLDERS or (first == "usr" and rest[0] != "local"):
-        raise Refused(mark("This folder belongs to the system; take one below /srv, say."))
+        raise Refused(gettext_noop("This folder belongs to the system; take one below /srv, say."))
 
 
 def check_run_user(value: str) -> None:
@@ -318,9 +326,11 @@ def check_run_user(value: str) -> None:
     32 letters systemd wants one less (User/Group Name Syntax, "strict").
     """
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,30}", value):
-        raise Refused(mark("Write a user name: small letters, digits, - and _."))
+        raise Refused(gettext_noop("Write a user name: small letters, digits, - and _."))
     if value == "root":
-        raise Refused(mark("A web site must not run as root: who breaks in owns the machine."))
+        raise Refused(
+            gettext_noop("A web site must not run as root: who breaks in owns the machine.")
+        )
 
 
 # Name of the answer → its rule, in the order of the questions.

@@ -104,14 +104,11 @@ FRENCH: dict[str, str] = {
         "Un site web ne doit pas tourner en root : qui y pénètre possède la machine."
     ),
     # What the answers gave on this machine
-    "supervisord cannot read {file}: {error}": "supervisord ne peut pas lire {file} : {error}",
-    "supervisord knows no section [{section}] ({file}).": (
-        "supervisord ne connaît pas de section [{section}] ({file})."
+    "supervisord cannot work below {folder}, for the character {character}: generate the project in"
+    " a folder whose path is without it.": (
+        "supervisord ne peut pas travailler sous {folder}, à cause du caractère {character} : générez"
+        " le projet dans un dossier dont le chemin ne l'a pas."
     ),
-    "supervisord knows no key {key} in [{section}] ({file}).": (
-        "supervisord ne connaît pas de clé {key} dans [{section}] ({file})."
-    ),
-    "{file} cannot be run: {error}": "{file} ne peut pas être exécuté : {error}",
     "The UNIX socket {path} would have {length} bytes and the system takes {limit}:"
     " generate the project in a folder with a shorter path.": (
         "La socket UNIX {path} compterait {length} octets et le système en admet {limit} :"
@@ -120,12 +117,19 @@ FRENCH: dict[str, str] = {
     "Warning: something already listens on {address} of this machine.": (
         "Attention : un programme écoute déjà sur {address} de cette machine."
     ),
+    "Warning: the scripts may not be run, as after a zip. In the project: {command}": (
+        "Attention : les scripts ne sont pas exécutables, comme au sortir d'un zip. Dans le projet :"
+        " {command}"
+    ),
     # script/demo
     "{argument} is no answer. Write NAME=VALUE, or stop; the names are: {names}.": (
         "{argument} n'est pas une réponse. Écrivez NOM=VALEUR, ou stop ; les noms sont : {names}."
     ),
     "No demo runs.": "Aucune démonstration ne tourne.",
     "Stopping {project} ": "Arrêt de {project} ",
+    "supervisord (process {pid}) still runs after {seconds} s: kill -9 {pid} ends it.": (
+        "supervisord (processus {pid}) tourne encore après {seconds} s : kill -9 {pid} y met fin."
+    ),
     "{address} is taken; the demo uses {wanted}.": (
         "{address} est occupé ; la démonstration prend {wanted}."
     ),
@@ -993,8 +997,12 @@ FRENCH: dict[str, str] = {
         "Content-Security-Policy et Permissions-Policy, que Django 5.2 n'envoie pas"
     ),
     "Settings from the environment and from .env": "Les réglages de l'environnement et de .env",
-    "The web server, and what keeps it running; 4.3 is the first to know Python 3.13": (
-        "Le serveur web, et ce qui le garde en marche ; 4.3 est le premier à connaître Python 3.13"
+    "The web server, and what keeps it running; supervisor knows Python 3.13 since 4.3."
+    " deploy/gunicorn_classes and deploy/supervisor_plugin change what these two do inside: a new"
+    " major version may do it differently.": (
+        "Le serveur web, et ce qui le maintient en marche ; supervisor connaît Python 3.13 depuis sa"
+        " version 4.3. deploy/gunicorn_classes et deploy/supervisor_plugin changent ce que font ces"
+        " deux-là à l'intérieur : une nouvelle version majeure peut s'y prendre autrement."
     ),
     "Static files, compressed and cached for ever": (
         "Les fichiers statiques, compressés et gardés en cache pour toujours"

@@ -1,11 +1,8 @@
 """What cookiecutter.json, the hooks and the generated files may call while Jinja renders them."""
 
-import atexit
 import logging
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,11 +11,10 @@ from jinja2.ext import Extension
 from jinja2.runtime import Context
 
 from . import quoting
-from .localize import mark_texts
+from .localize import tag_texts, translate_tagged
 from .ports import taken_addresses
-from .prompts import TEMPLATE, is_copy, wants_french
+from .prompts import wants_french
 from .refusals import command_line_refusal, refusal
-from .rendering import prepare
 from .suggestions import suggestion
 from .translations import printable, translate
 
@@ -27,6 +23,12 @@ from .translations import printable, translate
 def _(context: Context, text: str) -> str:
     """`text` in the language answered."""
     return translate(text, context["cookiecutter"]["language"])
+
+
+@pass_context
+def localized(context: Context, rendered: str) -> str:
+    """A rendered file with its texts in the language answered."""
+    return translate_tagged(rendered, context["cookiecutter"]["language"])
 
 
 def slug(project_name: str) -> str:
@@ -59,9 +61,12 @@ def check_answers(answers: Mapping[str, object]) -> str:
     return stop_if(refusal(answers))
 
 
-def check_command_line(_: str) -> str:
-    """As `check_answers`, before the first question, for what the command line says wrongly."""
-    return stop_if(command_line_refusal("fr" if wants_french(os.environ.copy()) else "en"))
+def check_command_line(empty: str) -> str:
+    """As `check_answers`, before the first question, for what the command line says wrongly.
+
+    A filter needs something to filter: `empty` says nothing.
+    """
+    return stop_if(command_line_refusal("fr" if wants_french(os.environ) else "en"))
 
 
 def stop_if(message: str) -> str:
@@ -73,14 +78,9 @@ def stop_if(message: str) -> str:
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """A hook that refuses has said why: Cookiecutter's own stack would only bury the reason."""
+    """Drops the traceback that Cookiecutter adds to a failed hook, which has said in a sentence why."""
     record.exc_info = None
     return True
-
-
-if is_copy(tempfile.gettempdir()):
-    # Cookiecutter forgets the copy where it is refused, and always the folder around it.
-    atexit.register(shutil.rmtree, Path(TEMPLATE).parent, ignore_errors=True)
 
 
 class TemplateExtension(Extension):
@@ -89,14 +89,14 @@ class TemplateExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         logging.getLogger("cookiecutter.hooks").addFilter(without_traceback)
-        prepare(environment)
         environment.globals["_"] = _
-        environment.globals["template_root"] = TEMPLATE
+        environment.globals["template_root"] = str(Path(__file__).resolve().parents[1])
         environment.filters.update(
             allowed_hosts=allowed_hosts,
             check_answers=check_answers,
             check_command_line=check_command_line,
             idna=quoting.idna_host,
+            localized=localized,
             markdown=quoting.markdown_text,
             nginx=quoting.nginx_word,
             nginx_server_name=quoting.nginx_server_name,
@@ -109,5 +109,10 @@ class TemplateExtension(Extension):
         )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Marks the texts of a file; what has no name (an answer, a path) has none."""
-        return source if name is None else mark_texts(source)
+        """Tags the texts of a file, and translates them once Jinja has rendered the whole file.
+
+        Only a file has a name: an answer and a path come without, and have no texts.
+        """
+        if name is None:
+            return source
+        return f"{{% filter localized %}}{tag_texts(source)}{{% endfilter %}}"

@@ -6,9 +6,10 @@ A file of the template holds its texts in English, in place, so that it reads li
 - `_("...")` stands for the text itself, `_sh("...")` for a word of the shell, `_py("...")` for a
   Python string, `_html("...")` for prose of a page.
 
-Before Jinja parses a file, its texts are put between characters that no answer may contain; once
-the file is rendered, they are translated. One expression a text, in Jinja, would take five times
-as long to compile, and an answer that looks like one of the above stays what it is.
+Before Jinja parses a file, `tag_texts` puts its texts between characters that no answer may
+contain; once the file is rendered, `translate_tagged` translates them. So an answer that looks like
+one of the above stays what it is. (Each text as an expression of Jinja's would do as well, and take
+five times as long to compile.)
 """
 
 import re
@@ -22,26 +23,26 @@ from .translations import french_typography, translate
 COMMENT = re.compile(r"^([ \t]*)([#;]): (.+)$", re.MULTILINE)
 STRING = re.compile(r'_(?<!\w_)(sh|py|html|)\("((?:[^"\\]|\\.)+)"\)')
 START, MIDDLE, END = "\x02", "\x03", "\x04"
-MARKED = re.compile(f"{START}(.*?){MIDDLE}(.*?){END}")
+TAGGED = re.compile(f"{START}(.*?){MIDDLE}(.*?){END}")
 
 
 def texts(source: str) -> list[str]:
     """The English texts of a template file, in order."""
-    return [text for _, text in MARKED.findall(mark_texts(source))]
+    return [text for _, text in TAGGED.findall(tag_texts(source))]
 
 
-def mark_texts(source: str) -> str:
+def tag_texts(source: str) -> str:
     """A template file with each text as START kind MIDDLE text END."""
 
-    def mark(string: re.Match[str]) -> str:
+    def tag(string: re.Match[str]) -> str:
         text = re.sub(r"\\(.)", r"\1", string[2])
         return f"{START}{string[1]}{MIDDLE}{text}{END}"
 
-    return STRING.sub(mark, COMMENT.sub(rf"\1{START}\2\1{MIDDLE}\3{END}", source))
+    return STRING.sub(tag, COMMENT.sub(rf"\1{START}\2\1{MIDDLE}\3{END}", source))
 
 
-def translate_marked(rendered: str, language: str) -> str:
-    """A rendered file with each marked text in `language`, quoted as its kind wants."""
+def translate_tagged(rendered: str, language: str) -> str:
+    """A rendered file with each tagged text in `language`, quoted as its kind wants."""
 
     def write(found: re.Match[str]) -> str:
         kind, text = found[1], translate(found[2], language)
@@ -58,4 +59,4 @@ def translate_marked(rendered: str, language: str) -> str:
                 sign, indent = kind[0], kind[1:]
                 return comment(text, sign).replace("\n", f"\n{indent}")
 
-    return MARKED.sub(write, rendered)
+    return TAGGED.sub(write, rendered)

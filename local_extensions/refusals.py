@@ -8,7 +8,7 @@ from click.core import ParameterSource
 
 from .answers import RULES, TEMPLATE_CODE, Problem, problems
 from .suggestions import suggestion
-from .translations import mark, translate
+from .translations import gettext_noop, translate
 
 TEMPLATE = "gh:org/django-gunicorn-supervisor"
 # Cookiecutter's options that say where the answers come from.
@@ -56,7 +56,7 @@ def command(answers: Mapping[str, str]) -> str:
 
 
 def options_given(context: click.Context) -> Iterator[str]:
-    """The options of the running command that its user typed, but for where answers come from."""
+    """The options that the user typed, but for those that say where the answers come from."""
     for option in context.command.params:
         name = str(option.name)
         typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -76,9 +76,9 @@ def command_line_refusal(language: str) -> str:
     lines = []
     for name, value in given.items():
         if name not in RULES:
-            text = mark("{name} is no answer of this template; they are: {names}.")
+            text = gettext_noop("{name} is no answer of this template; they are: {names}.")
             lines.append(translate(text, language).format(name=name, names=", ".join(RULES)))
         elif TEMPLATE_CODE.search(value):
-            reason = mark("{{{{, {{% and {{# belong to the templates and cannot be used.")
+            reason = gettext_noop("{{{{, {{% and {{# belong to the templates and cannot be used.")
             lines.append(f"{name} = {value!r}\n    {translate(reason, language).format()}")
     return "\n\n".join(lines)

@@ -74,7 +74,7 @@ def zones(value: str) -> Iterator[str]:
 
 
 def addresses(value: str) -> Iterator[str]:
-    """The same port on this machine alone; a free-to-use one where it needs root."""
+    """127.0.0.1 with the port at the end of the value, then with higher ones, if it needs root."""
     found = re.search(r"[0-9]+$", value.strip())
     if found:
         port = int(found[0])

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ sys.path.insert(0, str(TEMPLATE))
 
 from local_extensions import answers as rules
 from local_extensions.ports import is_taken, split_address
-from local_extensions.translations import mark, printable, translate
+from local_extensions.translations import gettext_noop, printable, translate
 
 SECONDS_TO_ANSWER = 60
+# Longer than stopwaitsecs in deploy/supervisord.conf: requests in progress end first.
+SECONDS_TO_STOP = 60
 
 
 def demo_folder() -> Path:
@@ -32,7 +35,7 @@ def demo_folder() -> Path:
 
 
 class Failure(Exception):
-    """Ends the script: a sentence for the user, in English, its details and an exit code."""
+    """Ends the script, with exit code 1: an English text of the catalogue, `details` fill it in."""
 
     def __init__(self, text: str, **details: object) -> None:
         super().__init__(text)
@@ -58,7 +61,9 @@ def parse(arguments: list[str]) -> dict[str, str]:
         name, equals, value = argument.partition("=")
         if not equals or name not in rules.RULES:
             raise Failure(
-                mark("{argument} is no answer. Write NAME=VALUE, or stop; the names are: {names}."),
+                gettext_noop(
+                    "{argument} is no answer. Write NAME=VALUE, or stop; the names are: {names}."
+                ),
                 argument=argument,
                 names=", ".join(rules.RULES),
             )
@@ -83,39 +88,55 @@ def pid_of(project: Path) -> int | None:
 
 
 def run(*command: str | Path, **options: Any) -> None:
-    """Runs a command that says itself, on stderr, why it fails; then this script fails too."""
+    """Runs a command; where it fails, and has said why on stderr, ends this script with exit code 1."""
     if subprocess.run(command, check=False, **options).returncode:
         sys.exit(1)
 
 
 def stop(say: Speaker) -> None:
-    """Stops the demo, and waits until its last process is gone."""
+    """Stops the demo, and waits until its last process is gone. Raises Failure where it hangs."""
     running = [(project, pid) for project in projects() if (pid := pid_of(project))]
     if not running:
-        say(mark("No demo runs."))
+        say(gettext_noop("No demo runs."))
     for project, pid in running:
-        say(mark("Stopping {project} "), end="", project=project)
-        run(project / "venv/bin/supervisorctl", "shutdown", stdout=subprocess.DEVNULL)
-        while pid_of(project) == pid:
+        say(gettext_noop("Stopping {project} "), end="", project=project)
+        deadline = time.monotonic() + SECONDS_TO_STOP
+        # A supervisord that hangs does not answer supervisorctl either.
+        with suppress(subprocess.TimeoutExpired):
+            command = (project / "venv/bin/supervisorctl", "shutdown")
+            run(*command, stdout=subprocess.DEVNULL, timeout=SECONDS_TO_STOP)
+        while (still_runs := pid_of(project) == pid) and time.monotonic() < deadline:
             print(".", end="", flush=True)
             time.sleep(0.5)
         print()
+        if still_runs:
+            raise Failure(
+                gettext_noop(
+                    "supervisord (process {pid}) still runs after {seconds} s: kill -9 {pid} ends it."
+                ),
+                pid=pid,
+                seconds=SECONDS_TO_STOP,
+            )
 
 
-def free_address(say: Speaker, address: str, others: set[str]) -> str:
-    """The address, or the same with the next port that nothing listens on, saying so."""
+def free_address(say: Speaker, address: str, used: set[str]) -> str:
+    """The address, or the same with the next port that is free and not `used`, saying so."""
     host, _, port = address.rpartition(":")
     candidates = (f"{host}:{number}" for number in range(int(port), 65536))
-    wanted = next(each for each in candidates if each not in others and not is_taken(each))
+    wanted = next(each for each in candidates if each not in used and not is_taken(each))
     if wanted != address:
-        say(mark("{address} is taken; the demo uses {wanted}."), address=address, wanted=wanted)
+        say(
+            gettext_noop("{address} is taken; the demo uses {wanted}."),
+            address=address,
+            wanted=wanted,
+        )
     return wanted
 
 
 def choose_ports(say: Speaker, given: dict[str, str]) -> dict[str, str]:
     """The answers with free ports; an answer that breaks its rule is left to the template."""
     defaults = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
-    chosen = dict(given)
+    chosen, used = dict(given), set[str]()
     for name in ("bind", "web_interface"):
         address = given.get(name, defaults[name])
         try:
@@ -123,7 +144,8 @@ def choose_ports(say: Speaker, given: dict[str, str]) -> dict[str, str]:
         except rules.Refused:
             continue
         if address != "off":
-            chosen[name] = free_address(say, address, set(chosen.values()))
+            chosen[name] = free_address(say, address, used)
+            used.add(chosen[name])
     return chosen
 
 
@@ -140,7 +162,7 @@ def generate(chosen: dict[str, str]) -> Path:
 
 def wait_until_it_answers(say: Speaker, bind: str) -> None:
     """Returns once the site answers 200; raises Failure after SECONDS_TO_ANSWER."""
-    say(mark("Waiting for http://{address}/ "), end="", address=bind)
+    say(gettext_noop("Waiting for http://{address}/ "), end="", address=bind)
     deadline = time.monotonic() + SECONDS_TO_ANSWER
     while time.monotonic() < deadline:
         try:
@@ -154,7 +176,7 @@ def wait_until_it_answers(say: Speaker, bind: str) -> None:
         print(".", end="", flush=True)
         time.sleep(0.5)
     print()
-    raise Failure(mark("It did not answer in {seconds} s."), seconds=SECONDS_TO_ANSWER)
+    raise Failure(gettext_noop("It did not answer in {seconds} s."), seconds=SECONDS_TO_ANSWER)
 
 
 def start(say: Speaker, given: dict[str, str]) -> None:
@@ -162,7 +184,7 @@ def start(say: Speaker, given: dict[str, str]) -> None:
     for project in projects():
         if pid_of(project):
             raise Failure(
-                mark("A demo runs already, in {project}: script/demo stop ends it."),
+                gettext_noop("A demo runs already, in {project}: script/demo stop ends it."),
                 project=project,
             )
     chosen = choose_ports(say, given)
@@ -173,9 +195,9 @@ def start(say: Speaker, given: dict[str, str]) -> None:
     config = project / "deploy" / "supervisord.conf"
     run(project / "venv/bin/supervisord", "--configuration", config, env=environment)
     wait_until_it_answers(say, chosen["bind"])
-    say(mark("The site answers at http://{address}/"), address=chosen["bind"])
-    say(mark("Look:  cd {project} && venv/bin/supervisorctl status"), project=project)
-    say(mark("Stop:  script/demo stop"))
+    say(gettext_noop("The site answers at http://{address}/"), address=chosen["bind"])
+    say(gettext_noop("Look:  cd {project} && venv/bin/supervisorctl status"), project=project)
+    say(gettext_noop("Stop:  script/demo stop"))
 
 
 def main(arguments: list[str]) -> None:

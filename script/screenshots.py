@@ -11,7 +11,7 @@ import demo
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from terminal import Terminal
 
-PICTURES = demo.TEMPLATE / "docs"
+PICTURES = demo.TEMPLATE / "pictures"
 HOME_SIZE: ViewportSize = {"width": 1200, "height": 850}
 WEB_INTERFACE_SIZE: ViewportSize = {"width": 1000, "height": 360}
 COMMANDS = {"en": "script/demo", "fr": "script/demo language=fr"}
@@ -33,7 +33,7 @@ def home_page(project: Path) -> str:
 
 
 def record_session(home: Path, language: str) -> Path:
-    """A demo starts, takes its code anew and loses a master; it runs on, in the folder given back."""
+    """Records how a demo starts, restarts in turn and loses a master; returns its folder: it runs on."""
     terminal = Terminal(home, demo.TEMPLATE)
     terminal.type(COMMANDS[language])
     project = next(demo.projects())
@@ -68,6 +68,8 @@ def main() -> None:
             sys.exit(f"{tool} is needed and was not found. On Debian: sudo apt install {tool}")
     with tempfile.TemporaryDirectory(prefix="dgs") as home, sync_playwright() as playwright:
         os.environ.pop("XDG_DATA_HOME", None)
+        # The demo's venv is made once, not in each new home.
+        os.environ.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
         os.environ["HOME"] = home
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         for language in COMMANDS:

@@ -30,7 +30,7 @@ class Terminal:
         self.lines: list[str] = []
 
     def type(self, command: str) -> None:
-        """Ends the script where the command fails: a record shows what works."""
+        """Runs the command and records what it shows; ends the script where it fails."""
         self.lines.append(f"$ {command}")
         words = command.replace("~", str(self.home))
         if words.startswith("cd "):

@@ -50,6 +50,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             "gunicorn",
             "supervisor",
             "pages",
+            "server",
             "venv",
             "con",
             "lpt1",

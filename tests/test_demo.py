@@ -1,17 +1,23 @@
 """script/demo, as a newcomer runs it: with an empty home folder."""
 
 import http.client
+import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import demo as script_demo
 import pytest
 from support.commands import ENVIRONMENT, Run
 from support.ports import free_port
+from support.project import Site
 from support.template import ROOT
+
+from local_extensions.translations import translate
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +31,11 @@ def home(short_folder: Path) -> Iterator[Path]:
 
 
 def demo(home: Path, *arguments: str) -> Run:
+    """The command; all of this file's share the venv that the first one makes."""
+    cache = str(home.parent / "cache")
     return subprocess.run(
         [ROOT / "script" / "demo", *arguments],
-        env={**ENVIRONMENT, "HOME": str(home), "TMPDIR": str(home)},
+        env={**ENVIRONMENT, "HOME": str(home), "TMPDIR": str(home), "XDG_CACHE_HOME": cache},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -82,3 +90,52 @@ def test_a_wrong_argument_gets_one_message(home: Path, argument: str, message: s
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_free_address_is_used_as_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"bind": f"127.0.0.1:{free_port()}", "web_interface": f"127.0.0.1:{free_port()}"}
+    assert script_demo.choose_ports(script_demo.Speaker("en"), given) == given
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        ("en", "{address} is taken; the demo uses {next}.\n"),
+        ("fr", "{address} est occupé ; la démonstration prend {next}.\n"),
+    ],
+)
+def test_the_web_interface_gets_another_port_than_the_site(
+    capsys: pytest.CaptureFixture[str], language: str, message: str
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    given = {"bind": address, "web_interface": address}
+    chosen = script_demo.choose_ports(script_demo.Speaker(language), given)
+    assert chosen["bind"] == address != chosen["web_interface"]
+    said = capsys.readouterr().out
+    assert said == message.format(address=address, next=chosen["web_interface"])
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        ("en", "supervisord (process {pid}) still runs after 1 s: kill -9 {pid} ends it."),
+        ("fr", "supervisord (processus {pid}) tourne encore après 1 s : kill -9 {pid} y met fin."),
+    ],
+)
+def test_stop_does_not_wait_for_ever(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, language: str, message: str
+) -> None:
+    site = make_site()
+    site.start()
+    monkeypatch.setattr(script_demo, "demo_folder", lambda: site.path.parent)
+    monkeypatch.setattr(script_demo, "SECONDS_TO_STOP", 1)
+    assert site.pid
+    os.kill(site.pid, signal.SIGSTOP)
+    with pytest.raises(script_demo.Failure) as raised:
+        script_demo.stop(script_demo.Speaker(language))
+    os.kill(site.pid, signal.SIGCONT)
+    failure = raised.value
+    assert translate(failure.text, language).format(**failure.details) == message.format(
+        pid=site.pid
+    )

@@ -26,8 +26,9 @@ TEMPLATE = "django-gunicorn-supervisor"
 # What is not run, and why.
 NOT_RUN = {
     "apt install git python3-venv": "root's; .ci/run installs them",
-    ".venv/bin/python bench/figures.py": "takes minutes, on a machine that does nothing else",
-    ".venv/bin/python bench/compare.py": "takes half an hour; bench/RESULTS.md is what it writes",
+    "script/bench figures": "takes minutes, on a machine that does nothing else",
+    "script/bench compare": "takes half an hour; bench/RESULTS.md is what it writes",
+    "script/test --all": "the tests have no tiers yet",
     "script/lock --upgrade": "takes the versions of the day, whatever they are",
     "pre-commit install": "not among the requirements; test_documents.py reads its settings",
     'docker run --rm --init --privileged --volume "$PWD:/template" --volume /tmp'
@@ -42,7 +43,6 @@ SHOWN = {
     "cookiecutter gh:org/django-gunicorn-supervisor": "[12/12]",
     "./bootstrap.sh": "http://127.0.0.1:{port}/",
     "venv/bin/supervisord": "",
-    "script/test -m 'not booted'": " deselected",
     "script/test --thorough": "tests/test_proof.py::",
     "script/lock": "",
     "script/screenshots": "$ script/demo language=fr",
@@ -109,14 +109,16 @@ class Newcomer:
                 assert SHOWN[line].format(port=self.site.port) in said, line
 
 
-def lend_venv(clone: Path) -> None:
+def lend_venvs(clone: Path, home: Path) -> None:
     """Gives the clone the packages of this run, so that script/make-venv has nothing to install."""
-    venv = clone / ".venv"
-    venv.mkdir()
-    for part in ("bin", "lib", "pyvenv.cfg"):
-        (venv / part).symlink_to(Path(sys.prefix) / part)
+    version = "{}.{}".format(*sys.version_info)
     for lock in clone.glob("requirements*.txt"):
-        shutil.copy(lock, venv / f"{lock.stem}.stamp")
+        venvs = home / ".cache" / TEMPLATE / "venvs" / clone.relative_to("/")
+        venv = venvs / f"{lock.stem}-{version}"
+        venv.mkdir(parents=True)
+        for part in ("bin", "lib", "pyvenv.cfg"):
+            (venv / part).symlink_to(Path(sys.prefix) / part)
+        shutil.copy(lock, venv)
 
 
 @pytest.fixture(params=DOCUMENTS)
@@ -134,7 +136,7 @@ def newcomer(document: str, folder: Path) -> Iterator[Newcomer]:
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--message=first")
     git(folder, "clone", "--quiet", "--bare", str(clone), f"hub/org/{TEMPLATE}.git")
-    lend_venv(clone)
+    lend_venvs(clone, folder)
 
     french = document == READMES["fr"]
     port, web_port = free_port(), free_port()
@@ -169,7 +171,9 @@ def versions(folder: Path) -> dict[str, list[str]]:
 @pytest.mark.slow
 def test_a_newcomer_can_type_every_command(newcomer: Newcomer, document: str) -> None:
     require("chromium")
-    pictures = [path for path in (newcomer.clone / "docs").iterdir() if path.name != "bench.svg"]
+    pictures = [
+        path for path in (newcomer.clone / "pictures").iterdir() if path.name != "bench.svg"
+    ]
     for path in pictures:
         path.unlink()
     locked = versions(newcomer.clone)

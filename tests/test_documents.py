@@ -15,7 +15,7 @@ from support.template import LANGUAGES, READMES, ROOT, read
 from local_extensions.translations import keyboard
 
 DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
-PICTURES = sorted(path.name for path in (ROOT / "docs").glob("*.svg"))
+PICTURES = sorted(path.name for path in (ROOT / "pictures").glob("*.svg"))
 # The documents lead nowhere else.
 HOSTS = {
     "cookiecutter.readthedocs.io",
@@ -48,7 +48,7 @@ def test_the_readmes_say_the_same(try_bake: Callable[..., Result]) -> None:
             return READMES["en"]
         for ours, theirs in defaults.items():
             text = text.replace(ours, theirs)
-        return re.sub(r"^(docs/.*)\.en\.", r"\1.fr.", text)
+        return re.sub(r"^(pictures/.*)\.en\.", r"\1.fr.", text)
 
     french.check_translation(english, in_french)
 
@@ -80,7 +80,7 @@ def test_every_link_leads_somewhere(document: str) -> None:
             assert address.fragment in [title.replace(" ", "-") for title in titles], link
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, *(f"docs/{name}" for name in PICTURES)])
+@pytest.mark.parametrize("name", [*DOCUMENTS, *(f"pictures/{name}" for name in PICTURES)])
 def test_no_document_tells_of_one_machine(name: str) -> None:
     assert not re.search(r"/(?:home|tmp|work|Users)/\w", read(name))
 

@@ -2,22 +2,17 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
-from support.commands import Run
+from support.commands import ENVIRONMENT, Run
 from support.ports import free_port
+from support.project import Project, Site
 from support.template import cookiecutter, copy_template
 
-from local_extensions.supervisor_config import WrongConfig, read
-
-CONFIG = "{{cookiecutter.project_slug}}/deploy/supervisord.conf"
-
-
-@pytest.fixture
-def own_template(tmp_path: Path) -> Path:
-    """A copy of the template that a test may spoil."""
-    return copy_template(tmp_path)
+# Whatever else a folder may be called; its last character stands before the `/` of what is in it.
+ODD_NAME = "-a b'`$x ;# \\n*(){x}]&|<>!?~^=,:@+é\u00a0\u2028😀 "
 
 
 def generate(template: Path, folder: Path, *answers: str) -> Run:
@@ -25,39 +20,39 @@ def generate(template: Path, folder: Path, *answers: str) -> Run:
     return cookiecutter(folder, str(template), "--no-input", *answers)
 
 
-@pytest.mark.parametrize(
-    ("file", "line", "message"),
-    [
-        (
-            CONFIG,
-            "autorestrat = true",
-            "supervisord knows no key autorestrat in [fcgi-program:gu-my_site]",
-        ),
-        (CONFIG, "numprocs = 3", "supervisord cannot read deploy/supervisord.conf: "),
-        (
-            CONFIG,
-            "[programme:x]",
-            "supervisord knows no section [programme:x] (deploy/supervisord.conf).",
-        ),
-        (CONFIG, "no equals sign", "supervisord cannot read deploy/supervisord.conf: "),
-        (
-            "{{cookiecutter.project_slug}}/manage.py",
-            "if:",
-            "manage.py cannot be run: invalid syntax",
-        ),
-        ("{{cookiecutter.project_slug}}/bootstrap.sh", "if", "bootstrap.sh cannot be run: "),
-    ],
-)
-def test_a_broken_project_is_refused(
-    own_template: Path, short_folder: Path, file: str, line: str, message: str
+@pytest.mark.parametrize("character", ["%", '"', "[", "\n", "\t", "\udce9"])
+def test_a_path_that_breaks_the_config_is_refused(
+    template: Path, short_folder: Path, character: str
 ) -> None:
-    with (own_template / file).open("a") as spoilt:
-        spoilt.write(f"{line}\n")
-    done = generate(own_template, short_folder / "broken")
+    folder = short_folder / f"a{character}b"
+    done = generate(template, folder)
     assert done.returncode == 1
-    assert message in done.stderr
+    assert f"for the character {character!a}: generate the project in a folder" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (short_folder / "broken" / "my_site").exists()
+    assert not (folder / "my_site").exists()
+
+
+def test_the_refusal_comes_in_french(template: Path, short_folder: Path) -> None:
+    done = generate(template, short_folder / "100%", "language=fr")
+    assert done.returncode == 1
+    assert "à cause du caractère '%' : générez le projet dans un dossier" in done.stderr
+
+
+def test_a_site_works_below_a_folder_of_any_other_name(template: Path, short_folder: Path) -> None:
+    port, web_port = free_port(), free_port()
+    addresses = (f"bind=127.0.0.1:{port}", f"web_interface=127.0.0.1:{web_port}")
+    folder = short_folder / ODD_NAME
+    done = generate(template, folder, *addresses)
+    assert (done.returncode, done.stderr) == (0, "")
+    site = Site(folder / "my_site", port, web_port)
+    uv = Path(sys.executable).parent
+    site.run("./bootstrap.sh", env={**ENVIRONMENT, "PATH": f"{uv}:{ENVIRONMENT['PATH']}"})
+    try:
+        site.start()
+        assert site.supervisorctl("rolling_restart", "gu-my_site").returncode == 0
+        assert site.get("/").status == 200
+    finally:
+        site.stop()
 
 
 def test_a_path_too_long_for_a_unix_socket_is_refused(template: Path, short_folder: Path) -> None:
@@ -89,12 +84,32 @@ def test_a_taken_port_is_only_a_warning(template: Path, short_folder: Path) -> N
     assert (short_folder / "taken" / "my_site").is_dir()
 
 
-def test_the_config_is_read_as_supervisor_reads_it(tmp_path: Path) -> None:
-    """Its inline comments, and its keys in whichever case."""
-    config = tmp_path / "supervisord.conf"
-    config.write_text("[supervisord]\nlogfile = a;b ; a comment\nPidfile=x\n")
-    parser = read(str(config))
-    assert parser["supervisord"]["logfile"] == "a;b"
-    config.write_text("[supervisord]\nuser = a\nUSER = b\n")
-    with pytest.raises(WrongConfig):
-        read(str(config))
+@pytest.mark.parametrize(
+    ("language", "slug", "message"),
+    [
+        ("en", "my_site", "Warning: the scripts may not be run, as after a zip. In the project: "),
+        ("fr", "mon_site", "Attention : les scripts ne sont pas exécutables, comme au sortir d'un"),
+    ],
+)
+def test_scripts_without_run_bits_are_only_a_warning(
+    tmp_path: Path, folder: Path, language: str, slug: str, message: str
+) -> None:
+    """Cookiecutter takes a zip's files without their modes. The command shown gives them back."""
+
+    def scripts(path: Path) -> set[str]:
+        files = (file for file in path.rglob("*") if file.is_file())
+        return {str(f.relative_to(path)) for f in files if f.stat().st_mode & 0o100}
+
+    template = copy_template(tmp_path)
+    assert generate(template, folder / "good", f"language={language}").stderr == ""
+    good = scripts(folder / "good" / slug)
+    for file in template.rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)
+    done = generate(template, folder / "zip", f"language={language}")
+    assert done.returncode == 0
+    assert done.stderr.startswith(message)
+    project = Project(folder / "zip" / slug)
+    assert scripts(project.path) == set()
+    project.run("sh", "-c", done.stderr[done.stderr.index("chmod") :])
+    assert scripts(project.path) == good

@@ -17,7 +17,7 @@ from support.waiting import eventually
 
 from local_extensions.answers import Refused, check_text
 from local_extensions.jinja import TemplateExtension
-from local_extensions.localize import mark_texts, translate_marked
+from local_extensions.localize import tag_texts, translate_tagged
 from local_extensions.quoting import (
     comment,
     markdown_text,
@@ -144,11 +144,11 @@ def test_comment() -> None:
 
 def test_texts_are_translated_where_they_stand() -> None:
     source = '    #: It works\nsay _sh("It works") _py("It works") # _("Forbidden")\n'
-    marked = mark_texts(source)
-    assert translate_marked(marked, "en") == (
+    tagged = tag_texts(source)
+    assert translate_tagged(tagged, "en") == (
         "    # It works\nsay 'It works' \"It works\" # Forbidden\n"
     )
-    assert translate_marked(marked, "fr") == (
+    assert translate_tagged(tagged, "fr") == (
         "    # Ça marche\nsay 'Ça marche' \"Ça marche\" # Accès interdit\n"
     )
 
@@ -165,15 +165,15 @@ def test_an_answer_that_looks_like_a_text_stays_as_it_is() -> None:
         assert rendered == f"x = {python_string(name)}  # Ça marche\n"
 
 
-def test_what_holds_no_jinja_is_its_own_text() -> None:
-    """A file is translated nonetheless; a path and an answer have no texts."""
+def test_a_file_is_translated_and_an_answer_or_a_path_is_not() -> None:
     source = 'x = 1  # _("It works")\n{ }\n'
     environment = Environment(
-        loader=DictLoader({"file": source}),
+        loader=DictLoader({"file": source, "page": '{% include "file" %}'}),
         extensions=[TemplateExtension],
         keep_trailing_newline=True,
     )
     answers = {"language": "fr"}
-    rendered = environment.get_template("file").render(cookiecutter=answers)
-    assert rendered == "x = 1  # Ça marche\n{ }\n"
+    for name in ("file", "page"):
+        rendered = environment.get_template(name).render(cookiecutter=answers)
+        assert rendered == "x = 1  # Ça marche\n{ }\n"
     assert environment.from_string(source).render(cookiecutter=answers) == source

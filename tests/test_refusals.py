@@ -35,7 +35,13 @@ To run it again with the suggestions and your other answers:
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """All but the copy of the template for hooks/pre_prompt.py: Cookiecutter forgets it."""
+    copies = [*folder.glob("home/cookiecutter*")]
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(copy in path.parents for copy in copies)
+    ]
 
 
 @pytest.mark.parametrize("hooks", ["yes", "no"])

@@ -192,11 +192,3 @@ def test_the_default_project_is_the_same_everywhere(folder: Path, template: Path
         files = (path for path in project.rglob("*") if path.is_file())
         contents.append({path.relative_to(project): path.read_bytes() for path in files})
     assert contents[0] == contents[1] != {}
-
-
-def test_no_temporary_copy_is_left(folder: Path, template: Path) -> None:
-    """Cookiecutter copies the template for the hook of the prompts, and forgets the copy."""
-    for answer, code in (("email=zoe@example.com", 0), ("email=zoe", 1)):
-        done = cookiecutter(folder, str(template), "--no-input", answer)
-        assert done.returncode == code
-        assert list((folder / "home").glob("cookiecutter*")) == []

@@ -1,4 +1,4 @@
-"""The supervisor plugin by itself, with each supervisor version in use and a server of a few lines."""
+"""The supervisor plugin by itself, with a server of a few lines."""
 
 import os
 import signal
@@ -22,9 +22,6 @@ from support.project import Project, states
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
-
-# Debian 12's version, which asks for pkg_resources; and the one of the generated project.
-VERSIONS = {"4.2.5": ["supervisor==4.2.5", "setuptools<80"], "4.3.0": ["supervisor==4.3.0"]}
 
 # Two files tell a server how to start: how many seconds it loads, and whether it then fails.
 SERVER = """
@@ -77,7 +74,6 @@ stdout_logfile = %(here)s/pair-%(process_num)d.log
 class Daemon:
     """A supervisord with a pair of servers on one socket."""
 
-    venv: Path
     folder: Path
     plugin: Path
     port: int
@@ -88,7 +84,7 @@ class Daemon:
         return {**ENVIRONMENT, "PYTHONPATH": str(self.plugin)}
 
     def command(self, name: str, *arguments: str) -> list[str]:
-        return [f"{self.venv}/bin/{name}", "-c", f"{self.folder}/supervisord.conf", *arguments]
+        return [f"{sys.prefix}/bin/{name}", "-c", f"{self.folder}/supervisord.conf", *arguments]
 
     def run(self, command: str, *arguments: str) -> Run:
         return subprocess.run(
@@ -141,25 +137,15 @@ class Daemon:
         return False
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def venv(request: pytest.FixtureRequest, short_folder: Path) -> Path:
-    path = short_folder / f"supervisor-{request.param}"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, path], check=True)
-    install = [*uv, "pip", "install", "-q", "--python", f"{path}/bin/python"]
-    subprocess.run([*install, *VERSIONS[request.param]], check=True)
-    return path
-
-
 @pytest.fixture(scope="module")
 def plugin(bake: Callable[..., Project]) -> Path:
     return bake().path / "deploy"
 
 
 @pytest.fixture(scope="module")
-def started(venv: Path, plugin: Path, short_folder: Path) -> Iterator[Daemon]:
+def started(plugin: Path, short_folder: Path) -> Iterator[Daemon]:
     folder = Path(tempfile.mkdtemp(dir=short_folder))
-    daemon = Daemon(venv, folder, plugin, free_port(), free_port())
+    daemon = Daemon(folder, plugin, free_port(), free_port())
     (folder / "server.py").write_text(SERVER)
     daemon.will(loading=0)
     daemon.configure(daemon.port)
@@ -396,7 +382,7 @@ def test_nobody_can_speak_for_another_process(daemon: Daemon) -> None:
     call = "import os, sys; from supervisor.childutils import getRPCInterface as get;"
     call += " print(get(os.environ).supervisor_plugin.getReadyProcesses())"
     asked = subprocess.run(
-        [daemon.venv / "bin" / "python", "-c", call],
+        [sys.executable, "-c", call],
         env={"SUPERVISOR_SERVER_URL": f"unix://{daemon.folder}/ctl.sock"},
         capture_output=True,
         text=True,

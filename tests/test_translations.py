@@ -34,12 +34,13 @@ def texts_of_templates() -> Iterator[str]:
 
 
 def texts_of_modules() -> Iterator[str]:
-    """What our Python gives to `mark()` and `translate()`."""
+    """What our Python gives to `gettext_noop()` and `translate()`."""
     for file in (*ROOT.glob("local_extensions/*.py"), *ROOT.glob("script/*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(
-                    func=ast.Name(id="mark" | "translate"), args=[ast.Constant(value=str(text)), *_]
+                    func=ast.Name(id="gettext_noop" | "translate"),
+                    args=[ast.Constant(value=str(text)), *_],
                 ):
                     yield text
 

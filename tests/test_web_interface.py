@@ -8,14 +8,12 @@ import configparser
 import html
 import http.client
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -87,28 +85,13 @@ def running(site: Site) -> Site:
 
 
 @pytest.fixture(scope="module")
-def new(make_site: Callable[..., Site]) -> Site:
-    """A site under the supervisor of its requirements."""
+def made(make_site: Callable[..., Site]) -> Site:
     return make_site()
 
 
-@pytest.fixture(scope="module")
-def old(make_site: Callable[..., Site]) -> Site:
-    """A site under supervisor 4.2.5, which wants pkg_resources; setuptools had it until 81."""
-    site = make_site()
-    uv = str(Path(sys.executable).parent / "uv")
-    packages = ["supervisor==4.2.5", "setuptools<81"]
-    site.run(uv, "pip", "install", "--python", "venv/bin/python", *packages)
-    assert site.run("venv/bin/supervisord", "--version").stdout == "4.2.5\n"
-    return site
-
-
 @pytest.fixture
-def site(request: pytest.FixtureRequest) -> Site:
-    return running(request.getfixturevalue(getattr(request, "param", "new")))
-
-
-under_both = pytest.mark.parametrize("site", ["new", "old"], indirect=True)
+def site(made: Site) -> Site:
+    return running(made)
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +315,6 @@ def ask_all(site: Site, requests: list[tuple[str, dict[str, str]]]) -> Iterator[
         yield ask(site, path, **sent)
 
 
-@under_both
 def test_requests_that_are_refused(site: Site) -> None:
     masters = site.masters()
     for request, response in zip(REFUSED, ask_all(site, REFUSED), strict=True):
@@ -341,21 +323,18 @@ def test_requests_that_are_refused(site: Site) -> None:
     assert site.masters() == masters
 
 
-@under_both
 def test_requests_that_pass(site: Site) -> None:
     for request, response in zip(ALLOWED, ask_all(site, ALLOWED), strict=True):
         assert response.status == (301 if "action" in request[0] else 200), request
         assert response.headers["X-Frame-Options"] == "DENY"
 
 
-@under_both
 def test_a_login_is_wanted_as_before(site: Site) -> None:
     assert site.get("/", port=site.web_port).status == 401
     own_page = f"http://127.0.0.1:{site.web_port}/"
     assert site.get(STOP_ALL, port=site.web_port, Referer=own_page).status == 401
 
 
-@under_both
 def test_remote_calls_of_a_browser_are_refused_and_of_a_program_pass(site: Site) -> None:
     call = "<methodCall><methodName>supervisor.getState</methodName></methodCall>"
     assert ask(site, "/RPC2", "POST", call, Origin="http://foreign.example").status == 403
@@ -363,7 +342,6 @@ def test_remote_calls_of_a_browser_are_refused_and_of_a_program_pass(site: Site)
     assert "RUNNING" in ask(site, "/RPC2", "POST", call).text
 
 
-@under_both
 def test_supervisorctl_works_over_http_and_over_the_socket(site: Site) -> None:
     over_http = ("-s", f"http://127.0.0.1:{site.web_port}", "-u", "admin", "-p", password(site))
     for options in ((), over_http):
@@ -374,7 +352,6 @@ def test_supervisorctl_works_over_http_and_over_the_socket(site: Site) -> None:
         assert restart.stdout.endswith("gu-my_site:master-1: started\n")
 
 
-@under_both
 def test_the_rest_of_a_refused_request_is_no_other_request(site: Site) -> None:
     """The body of a foreign form could be a request itself, with headers that it chooses."""
     masters = site.masters()
@@ -401,7 +378,6 @@ def test_the_rest_of_a_refused_request_is_no_other_request(site: Site) -> None:
     assert site.masters() == masters
 
 
-@under_both
 def test_it_is_there_before_the_first_request(site: Site) -> None:
     """While supervisord starts, and begins anew, a foreign page that never gives up gets 403 alone."""
     statuses = set()

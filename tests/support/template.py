@@ -25,7 +25,7 @@ def read(name: str) -> str:
 
 
 def copy_template(folder: Path) -> Path:
-    """The template as a clone has it: Cookiecutter copies its folder, `.venv` and all, each time."""
+    """The template without its tests and the like: Cookiecutter copies the whole folder each time."""
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():

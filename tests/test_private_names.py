@@ -1,0 +1,220 @@
+"""Names that nobody promises to us are still there, in the real libraries; CONTRIBUTING.md lists them.
+
+Each comes with an expression that is true as long as the name means what our code takes it for.
+"""
+
+import json
+import re
+import sys
+
+import pytest
+from support.project import Site
+from support.template import read
+
+# What the expressions of a library need, and name → expression.
+Probes = tuple[str, dict[str, str]]
+
+# A supervisord that is not started: it has its groups and servers, and runs nothing.
+SUPERVISOR: Probes = (
+    """
+import socket
+from supervisor import events, http, options, states, supervisorctl, xmlrpc
+from supervisor.medusa import http_server
+from supervisor.supervisord import Supervisor
+
+server_options = options.ServerOptions()
+server_options.realize(["-c", "deploy/supervisord.conf"])
+server_options.make_logger()
+supervisord = Supervisor(server_options)
+(config,) = server_options.process_group_configs
+supervisord.add_process_group(config)
+group = supervisord.process_groups[config.name]
+process = next(iter(group.processes.values()))
+servers = server_options.make_http_servers(supervisord)
+(server,) = [server for config, server in servers if config["family"] == socket.AF_INET]
+loop = Supervisor.runforever.__code__.co_names
+answering = http_server.http_channel.found_terminator.__code__.co_names
+client_options = options.ClientOptions()
+client_options.realize(["-c", "deploy/supervisord.conf"])
+controller = supervisorctl.Controller(client_options)
+
+def notified(kind, *arguments):
+    seen = []
+    events.subscribe(kind, seen.append)
+    events.notify(kind(*arguments))
+    return seen[0]
+
+def why_there_is_no_group():
+    # The group above has the socket.
+    held = group.socket_manager.get_socket()
+    try:
+        Supervisor(server_options).add_process_group(config)
+    except ValueError as error:
+        return str(error)
+
+def has(kind, *names):
+    return all(hasattr(kind, name) for name in names)
+""",
+    {
+        "Supervisor.process_groups": "[*supervisord.process_groups.values()] == [group]",
+        "Supervisor.options": "supervisord.options is server_options",
+        "group.config.name": "group.config.name.startswith('gu-')",
+        "group.get_unstopped_processes": "group.get_unstopped_processes() == []",
+        "group.socket_manager.get_socket": "group.socket_manager.get_socket().fileno() > 2",
+        "process.group": "process.group is group",
+        "process.config.name": "process.config.name.startswith('master-')",
+        "Could not create FastCGI socket": (
+            "why_there_is_no_group().startswith('Could not create FastCGI socket')"
+        ),
+        "events.subscribe": "notified(events.Tick5Event, 5, supervisord).when == 5",
+        "events.Tick5Event": "events.Tick5Event in events.TICK_EVENTS",
+        "events.ProcessStateEvent": (
+            "issubclass(events.ProcessStateStartingEvent, events.ProcessStateEvent)"
+        ),
+        "events.ProcessStateStartingEvent": (
+            "notified(events.ProcessStateStartingEvent, process, 0).process is process"
+        ),
+        "events.ProcessGroupRemovedEvent": (
+            "notified(events.ProcessGroupRemovedEvent, 'name').group == 'name'"
+        ),
+        "events.SupervisorRunningEvent": "'SupervisorRunningEvent' in loop",
+        "events.SupervisorStoppingEvent": "'SupervisorStoppingEvent' in loop",
+        "options.poller.poll": "{'poller', 'poll'} <= {*loop} and has(server_options.poller, 'poll')",
+        "options.get_socket_map": (
+            "'get_socket_map' in loop and server in server_options.get_socket_map().values()"
+        ),
+        "readable": "'readable' in loop",
+        "writable": "'writable' in loop",
+        "handle_read_event": "'handle_read_event' in loop",
+        "handle_error": "'handle_error' in loop",
+        "options.pidhistory": "server_options.pidhistory == {}",
+        "options.logger.error": "has(server_options.logger, 'error')",
+        "options.httpservers": "'httpservers' in type(server_options).openhttpservers.__code__.co_names",
+        "server.install_handler": "has(server, 'install_handler')",
+        "server.server_name": "isinstance(server.server_name, str)",
+        "handler.match": "'match' in answering",
+        "handler.handle_request": "'handle_request' in answering",
+        "request.get_header": "has(http.deferring_http_request, 'get_header')",
+        "request.split_uri": "has(http.deferring_http_request, 'split_uri')",
+        "request.reply_code": "http.deferring_http_request.reply_code == 200",
+        "request.__setitem__": "has(http.deferring_http_request, '__setitem__')",
+        "request.push": "has(http.deferring_http_request, 'push')",
+        "request.done": "has(http.deferring_http_request, 'done')",
+        "request.channel": "'channel' in http_server.http_request.__init__.__code__.co_names",
+        "channel.set_terminator": "has(http.deferring_http_channel, 'set_terminator')",
+        "channel.close_when_done": "has(http.deferring_http_channel, 'close_when_done')",
+        "ControllerPluginBase": (
+            "issubclass(supervisorctl.DefaultControllerPlugin, supervisorctl.ControllerPluginBase)"
+        ),
+        "ControllerPluginBase.ctl": "client_options.plugins[0].ctl is controller",
+        "controller.options.plugins": "has(controller.options.plugins[0], 'help_restart')",
+        "controller.upcheck": "has(controller, 'upcheck')",
+        "controller.get_supervisor": "has(controller, 'get_supervisor')",
+        "controller.get_server_proxy": "has(controller, 'get_server_proxy')",
+        "controller.output": "has(controller, 'output')",
+        "controller.stdout": "has(controller.stdout, 'flush')",
+        "controller.exitstatus": "isinstance(controller.exitstatus, int)",
+        "LSBInitExitStatuses.GENERIC": "supervisorctl.LSBInitExitStatuses.GENERIC == 1",
+        "make_namespec": "options.make_namespec('group', 'process') == 'group:process'",
+        "RUNNING_STATES": "states.ProcessStates.RUNNING in states.RUNNING_STATES",
+        "ServerOptions.realize": "server_options.configfile.endswith('supervisord.conf')",
+        "ServerOptions.stderr": "has(server_options.stderr, 'write')",
+        "SupervisorTransport": "xmlrpc.SupervisorTransport(serverurl='unix:///ctl.sock')",
+    },
+)
+GUNICORN: Probes = (
+    """
+import inspect
+from gunicorn import arbiter, glogging
+from gunicorn.http import wsgi
+from gunicorn.workers import base, gthread
+
+worker = base.Worker.__init__.__code__.co_names
+
+def parameters(function):
+    return [*inspect.signature(function).parameters][1:]
+""",
+    {
+        "ThreadWorker.load_wsgi": "'load_wsgi' in base.Worker.init_process.__code__.co_names",
+        "ThreadWorker.wsgi": "'wsgi' in gthread.ThreadWorker.handle_request.__code__.co_names",
+        "ThreadWorker.run": "parameters(gthread.ThreadWorker.run) == []",
+        "ThreadWorker.set_accept_enabled": (
+            "parameters(gthread.ThreadWorker.set_accept_enabled) == ['enabled']"
+        ),
+        "ThreadWorker.alive": "'alive' in worker",
+        "ThreadWorker.cfg": "'cfg' in worker",
+        "ThreadWorker.log": "'log' in worker",
+        "ThreadWorker.sockets": "'sockets' in worker",
+        "Logger.access": (
+            "parameters(glogging.Logger.access) == ['resp', 'req', 'environ', 'request_time']"
+        ),
+        "Logger.now": "parameters(glogging.Logger.now) == []",
+        "Response.status": "'status' in wsgi.Response.__init__.__code__.co_names",
+        "Response.sent": "'sent' in wsgi.Response.__init__.__code__.co_names",
+        "RAW_URI": "'RAW_URI' in inspect.getsource(wsgi.default_environ)",
+        "Arbiter.app": "'app' in arbiter.Arbiter.setup.__code__.co_names",
+    },
+)
+PYTHON: Probes = (
+    "import os, sys, threading",
+    {
+        "sys._base_executable": "not sys._base_executable.startswith(sys.prefix)",
+        "sys._current_frames": "threading.get_ident() in sys._current_frames()",
+    },
+)
+COOKIECUTTER: Probes = (
+    """
+from cookiecutter import cli, hooks
+
+options = {option.name for option in cli.main.params}
+""",
+    {
+        "cookiecutter.hooks": "hooks.logger.name == 'cookiecutter.hooks'",
+        **{
+            name: f"'{name}' in options"
+            for name in (
+                *("template", "extra_context", "no_input", "replay", "replay_file"),
+                *("default_config", "config_file"),
+            )
+        },
+    },
+)
+PROBES = (SUPERVISOR, GUNICORN, PYTHON, COOKIECUTTER)
+NAMES = [name for _, expressions in PROBES for name in expressions]
+
+# Prints the names whose expression is not true.
+PROBE = """
+import json
+
+missing = {}
+for name, expression in json.loads(expressions).items():
+    try:
+        if not eval(expression):
+            missing[name] = expression
+    except Exception as error:
+        missing[name] = repr(error)
+print(json.dumps(missing))
+"""
+
+
+@pytest.fixture(scope="module")
+def missing(site: Site) -> dict[str, str]:
+    """Name → what is wrong with it, in a site's venv; Cookiecutter's in that of these tests."""
+    found: dict[str, str] = {}
+    for probes in PROBES:
+        python = sys.executable if probes is COOKIECUTTER else "venv/bin/python"
+        prelude, expressions = probes
+        program = f"{prelude}\nexpressions = {json.dumps(expressions)!r}\n{PROBE}"
+        found |= json.loads(site.run(python, "-c", program).stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_means_what_our_code_takes_it_for(missing: dict[str, str], name: str) -> None:
+    assert missing.get(name) is None
+
+
+def test_contributing_lists_every_name() -> None:
+    _, _, section = read("CONTRIBUTING.md").partition("## Names that others may change\n")
+    rows = re.findall(r"^\| [^|]* \|([^|]*)\|", section.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(re.findall("`([^`]+)`", "".join(rows))) == sorted(NAMES)
