@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from support.commands import ENVIRONMENT, Run, lack, require
 from support.files import moved
-from support.pages import SLOW_PAGE
+from support.pages import SLOW_PAGE, answer_while
 from support.ports import free_port
 from support.project import Project, Site
 from support.service_files import filled
@@ -464,14 +464,12 @@ def test_it_starts_after_a_kill(running: Server) -> None:
 
 
 def test_stop_lets_a_request_end_and_returns_once_everything_is_gone(running: Server) -> None:
-    answers: list[str] = []
-    request = in_background(lambda: answers.append(running.get("/slow", timeout=20).text))
-    time.sleep(0.5)
-    running.init("stop")
-    assert running.processes() == []
-    assert not running.pidfile.exists()
-    request.join()
-    assert answers == ["slow\n"]
+    def stop() -> None:
+        running.init("stop")
+        assert running.processes() == []
+        assert not running.pidfile.exists()
+
+    assert answer_while(running, stop) == "slow\n"
 
 
 def test_the_supervisord_of_another_site_is_left_alone(stopped: Server, root_folder: Path) -> None:

@@ -8,14 +8,12 @@ import re
 import signal
 import socket
 import stat
-import threading
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.pages import SLOW_PAGE
+from support.pages import SLOW_PAGE, answer_while
 from support.project import Site
 from support.waiting import eventually
 
@@ -150,13 +148,7 @@ def test_a_killed_master_is_replaced(site: Site) -> None:
 
 
 def test_a_request_in_progress_outlives_the_shutdown(site: Site) -> None:
-    answers = []
-    request = threading.Thread(target=lambda: answers.append(site.get("/slow", timeout=15)))
-    request.start()
-    time.sleep(1)
-    site.supervisorctl("shutdown")
-    request.join()
-    assert [(answer.status, answer.text) for answer in answers] == [(200, "slow\n")]
+    assert answer_while(site, lambda: site.supervisorctl("shutdown", check=True)) == "slow\n"
     eventually(lambda: site.processes() == [], 10)
 
 
