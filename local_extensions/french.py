@@ -1251,7 +1251,6 @@ FRENCH: dict[str, str] = {
     "put the previous release into service again": "remettre en service la version précédente",
     "the folder of the site, by default": "le dossier du site, par défaut",
     "Makes a release or goes back, and returns the name of the one that serves. What fails is undone.": "Met une version en service ou revient en arrière, et rend le nom de celle qui sert. Ce qui échoue est défait.",
-    "deploy/server/facts.py gives the site to {user}, and {folder} belongs to {owner}: deploy/install.sh changes that, here and in the service.": "deploy/server/facts.py donne le site à {user}, et {folder} appartient à {owner} : deploy/install.sh y remédie, ici et dans le service.",
     "supervisord takes its group's name and its addresses when it starts, and nginx is told by deploy/install.sh.": "supervisord prend le nom du groupe et les adresses à son démarrage, et nginx les apprend de deploy/install.sh.",
     "The group or an address in {file} has changed, and a running supervisord keeps those that it has. Stop it ({stop}), run this again, and start it; on a server, deploy/install.sh starts it and tells nginx.": "Le groupe ou une adresse a changé dans {file}, et un supervisord en marche garde les siens. Arrêtez-le ({stop}), relancez cette commande, puis démarrez-le ; sur un serveur, deploy/install.sh le démarre et avertit nginx.",
     "A release: the folder that it gets on the server, and its rehearsal there.": "Une version : le dossier qu'elle reçoit sur le serveur, et sa répétition.",
@@ -1305,4 +1304,9 @@ FRENCH: dict[str, str] = {
     "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
     "For a machine run by systemd: deploy/install.sh puts this file into /etc/systemd/system, with the words between @ filled in.": "Pour une machine menée par systemd : deploy/install.sh met ce fichier dans /etc/systemd/system, en remplaçant les mots entre @.",
     "Of /home, it sees its own folder alone, if that lies there.": "De /home, il ne voit que son propre dossier, s'il y est.",
+    # deploy: the server package, and what install.sh fills in
+    "What install.sh would change: the user, the domain, and whatever else the service is made from.": "Ce qu'install.sh changerait : l'utilisateur, le domaine, et tout ce dont le service est fait.",
+    "Not in place yet: {files}. To change that: deploy/install.sh --service {name}": "Pas encore en place : {files}. Pour y remédier : deploy/install.sh --service {name}",
+    "What its files hold on this machine, by their paths.": "Ce que contiennent ses fichiers sur cette machine, selon leur chemin.",
+    "Its files that install.sh would write anew.": "Ceux de ses fichiers qu'install.sh écrirait de nouveau.",
 }

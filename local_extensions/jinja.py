@@ -43,15 +43,6 @@ def allowed_hosts(answers: Mapping[str, str]) -> str:
     return ",".join(name for name in dict.fromkeys(names) if name != "0.0.0.0")
 
 
-def proxy_addresses(answers: Mapping[str, str]) -> str:
-    """gunicorn's forwarded_allow_ips: where a proxy of this machine calls from.
-
-    To the machine's own address it comes from that same address, to any other from 127.0.0.1.
-    """
-    host = answers["bind"].rpartition(":")[0]
-    return "127.0.0.1" if host in ("127.0.0.1", "localhost", "0.0.0.0") else f"127.0.0.1,{host}"
-
-
 def check_answers(answers: Mapping[str, object]) -> str:
     """Ends the run with a message and exit code 1 where an answer is wrong.
 
@@ -98,13 +89,9 @@ class TemplateExtension(Extension):
             idna=quoting.idna_host,
             localized=localized,
             markdown=quoting.markdown_text,
-            nginx=quoting.nginx_word,
-            nginx_server_name=quoting.nginx_server_name,
-            proxy_addresses=proxy_addresses,
             python=quoting.python_string,
             refusal=refusal,
             slug=slug,
-            systemd=quoting.systemd_word,
             taken_addresses=taken_addresses,
         )
 

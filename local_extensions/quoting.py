@@ -27,38 +27,6 @@ def sh_word(value: str) -> str:
     return shlex.quote(value)
 
 
-def nginx_word(value: str) -> str:
-    """One parameter in nginx's configuration (ngx_conf_file.c, `ngx_conf_read_token`).
-
-    Raises ValueError for `$`: nginx takes it for a variable and knows no way to escape it.
-    """
-    if "$" in value:
-        raise ValueError(f"nginx cannot be given {value}")
-    if re.fullmatch(r"[\w./:-]+", value, re.ASCII):
-        return value
-    return '"' + re.sub(r'([\\"])', r"\\\1", value) + '"'
-
-
-def nginx_server_name(host: str) -> str:
-    """A host in nginx's server_name; of more than 46 letters, written as a regular expression.
-
-    nginx's table of names would need a larger server_names_hash_bucket_size, a setting that may
-    stand once in all the files that the sites of a server share; regular expressions need none.
-    """
-    return host if len(host) <= 46 else "~^" + host.replace(".", r"\.") + "$"
-
-
-def systemd_word(value: str) -> str:
-    """One word of a command or list in a systemd unit (systemd.syntax(7), systemd.unit(5)).
-
-    `%` opens a specifier. In a command `$` opens a variable too, and is written `$$` there alone.
-    """
-    value = value.replace("%", "%%")
-    if re.fullmatch(r"[\w./:%-]+", value, re.ASCII):
-        return value
-    return '"' + re.sub(r'([\\"])', r"\\\1", value) + '"'
-
-
 def idna_host(value: str) -> str:
     """A host name as DNS and HTTP write it: xn--... where it has accents (UTS 46, RFC 5891).
 

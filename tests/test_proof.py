@@ -24,6 +24,7 @@ from hypothesis.provisional import domains
 from markdown_it import MarkdownIt
 from supervisor.options import ServerOptions
 from support.commands import require
+from support.service_files import fill
 
 from local_extensions.answers import EXAMPLES, RULES, problems
 from local_extensions.quoting import idna_host
@@ -136,10 +137,9 @@ def check_supervisor(project: Path, answers: dict[str, str]) -> None:
 
 
 def check_shell(project: Path, answers: dict[str, str]) -> None:
-    script = project / "deploy" / "init.d" / "supervisord"
-    for path in (script, project / "bootstrap.sh"):
-        subprocess.run(["/bin/sh", "-n", path], check=True)
-    lines = re.findall(r"^(?:DIR|RUN_USER)=.*", script.read_text("utf-8"), re.MULTILINE)
+    (script,) = fill(project, "init.d/supervisord")
+    subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True)
+    lines = re.findall(r"^(?:DIR|RUN_USER)=.*", script, re.MULTILINE)
     show = "\n".join([*lines, 'printf "%s|%s" "$DIR" "$RUN_USER"'])
     shown = subprocess.check_output(["/bin/sh", "-c", show], text=True)
     assert shown == f"{answers['install_dir']}|{answers['run_user']}"
@@ -166,12 +166,17 @@ class Batch:
 
     def add(self, project: Path, answers: dict[str, str]) -> None:
         number = str(len(self.expected))
-        deploy, domain = project / "deploy", idna_host(answers["domain_name"])
+        domain = idna_host(answers["domain_name"])
         (self.folder / number).mkdir()
-        for file in (deploy / "nginx").iterdir():
-            text = file.read_text("utf-8")
+        sources = {
+            "nginx/https.conf": "https.conf",
+            "nginx/site.conf": "supervisord-site.conf",
+            "nginx/headers.conf": "supervisord-headers.conf",
+        }
+        *texts, unit = fill(project, *sources, "systemd/supervisord.service")
+        for text, name in zip(texts, sources.values(), strict=True):
             for theirs, ours in {
-                f"{answers['install_dir']}/current/deploy/nginx/": f"{self.folder}/{number}/",
+                "snippets/": f"{self.folder}/{number}/",
                 f"/etc/letsencrypt/live/{domain}/": f"{self.folder}/",
                 "/var/log/nginx/": f"{self.folder}/",
                 " 80;": " 28080;",
@@ -179,10 +184,9 @@ class Batch:
                 "443 ssl;": "28443 ssl;",
             }.items():
                 text = text.replace(theirs, ours)
-            (self.folder / number / file.name).write_text(text, "utf-8")
-        unit = deploy / "systemd" / "supervisord.service"
-        shutil.copy(unit, self.folder / f"{number}.service")
-        self.expected[number] = f"{answers['install_dir']}/current/venv/bin/supervisor"
+            (self.folder / number / name).write_text(text, "utf-8")
+        (self.folder / f"{number}.service").write_text(unit, "utf-8")
+        self.expected[number] = f"{answers['install_dir']}/current/venv/bin"
 
     def check_nginx(self) -> None:
         certificate = "req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout privkey.pem"
@@ -203,9 +207,9 @@ class Batch:
             command = [require("systemd-analyze"), "verify", *units]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert sorted(done.stderr.splitlines()) == sorted(
-                f"{number}.service: Command {path}{end} is not executable: No such file or directory"
+                f"{number}.service: Command {path}/{name} is not executable: No such file or directory"
                 for number, path in some
-                for end in ("d", "ctl")
+                for name in ("supervisord", "python")
             )
 
 

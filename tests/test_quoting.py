@@ -1,19 +1,12 @@
 """Each file format reads back the very value that was written."""
 
 import ast
-import re
 import subprocess
-import tempfile
-import urllib.request
-from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import DictLoader, Environment
-from support.commands import require
-from support.ports import free_port
-from support.waiting import eventually
 
 from local_extensions.answers import Refused, check_text
 from local_extensions.jinja import TemplateExtension
@@ -21,10 +14,8 @@ from local_extensions.localize import tag_texts, translate_tagged
 from local_extensions.quoting import (
     comment,
     markdown_text,
-    nginx_word,
     python_string,
     sh_word,
-    systemd_word,
 )
 
 
@@ -51,73 +42,6 @@ def test_sh(value: str) -> None:
         ["/bin/sh", "-c", f"printf %s {sh_word(value)}"], capture_output=True, check=True
     )
     assert done.stdout.decode() == value
-
-
-NGINX = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        {locations}
-    }}
-}}
-"""
-
-
-@settings(max_examples=5)
-@given(st.lists(texts | tricky, min_size=50, max_size=50))
-@example(["a b;{}#", "\\", "\\n", "'\"", "é\n"])
-def test_nginx(short_folder: Path, values: list[str]) -> None:
-    """nginx itself reads them, and says them."""
-    folder = Path(tempfile.mkdtemp(dir=short_folder))
-    values = [value.replace("$", "") or "x" for value in values]
-    lines = (f"location = /{n} {{ return 200 {nginx_word(v)}; }}" for n, v in enumerate(values))
-    port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, port=port, locations="\n".join(lines)))
-    with subprocess.Popen([require("nginx"), "-c", config, "-p", folder]) as nginx:
-        try:
-            eventually(lambda: page(port, 0) is not None)
-            assert [page(port, number) for number in range(len(values))] == values
-        finally:
-            nginx.terminate()
-
-
-def page(port: int, number: int) -> str | None:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{number}") as response:
-            text: str = response.read().decode()
-            return text
-    except OSError:
-        return None
-
-
-def test_nginx_is_given_no_variable() -> None:
-    with pytest.raises(ValueError, match="nginx cannot be given"):
-        nginx_word("a$b")
-
-
-@settings(max_examples=5)
-@given(st.lists(texts | tricky, min_size=50, max_size=50))
-@example(["a b", "\\", "%n", "'", '"', "a ; b", "$HOME", "-", "é"])
-def test_systemd(short_folder: Path, values: list[str]) -> None:
-    """systemd itself reads them, and says that they are no absolute paths."""
-    values = [f"x{value}".replace("\n", "") for value in values]
-    unit = Path(tempfile.mkdtemp(dir=short_folder)) / "site.service"
-    words = " ".join(map(systemd_word, values))
-    unit.write_text(f"[Service]\nExecStart=/bin/true\nReadWritePaths={words}\n")
-    command = [require("systemd-analyze"), "verify", str(unit)]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
-    assert re.findall("not absolute, ignoring: (.*)", said) == values
 
 
 @pytest.mark.parametrize(

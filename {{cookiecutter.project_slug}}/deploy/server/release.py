@@ -8,9 +8,10 @@ from pathlib import Path
 
 from . import preflight
 from .commands import Failed, complain, say, step
-from .facts import FOLDER, USER
+from .facts import FOLDER
 from .options import Parser, folder
 from .releases import CODE, Release
+from .service import Service, installed_as
 from .site_folder import MIGRATIONS_STAY, SiteFolder, target
 from .supervisord_conf import SupervisordConf
 
@@ -63,7 +64,6 @@ def release(options):
         )
     site = SiteFolder(path)
     site.prepare()
-    require_user(site)
     site.lock()
     site.clean_up()
     before = target(site.current)
@@ -113,6 +113,7 @@ def make_release(site, options):
     with step(_py("Publishing the static files")):
         new.publish_static_files()
     put_in_service(site, new)
+    say_what_waits(site)
 
 
 def roll_back(site):
@@ -162,14 +163,16 @@ def say_what_remains(site, new, before):
         )
 
 
-def require_user(site):
-    owner = site.user.account.pw_name
-    if site.path == Path(FOLDER) and owner != USER:
-        raise Failed(
-            _py("deploy/server/facts.py gives the site to {user}, and {folder} belongs to {owner}: deploy/install.sh changes that, here and in the service."),
-            user=USER,
-            folder=site.var,
-            owner=owner,
+def say_what_waits(site):
+    """_("What install.sh would change: the user, the domain, and whatever else the service is made from.")"""
+    name = installed_as()
+    if os.geteuid() != 0 or site.path != Path(FOLDER) or name is None:
+        return
+    if outdated := Service(name).outdated():
+        say(
+            _py("Not in place yet: {files}. To change that: deploy/install.sh --service {name}"),
+            files=", ".join(map(str, outdated)),
+            name=name,
         )
 
 

@@ -121,35 +121,53 @@ class Service:
     def is_our_link(self, path):
         return path.is_symlink() and os.readlink(path) == self.links[path]
 
+    def texts(self):
+        """_("What its files hold on this machine, by their paths.")"""
+        vhost = "https.conf" if CERTIFICATE.exists() else "http.conf"
+        sources = {self.site: f"nginx/{vhost}", **self.snippets}
+        sources[self.cron] = "cron.d/backup"
+        if self.systemd:
+            sources[self.unit] = "systemd/supervisord.service"
+        else:
+            sources[self.script] = "init.d/supervisord"
+        texts = {path: filled(source, self.name) for path, source in sources.items()}
+        if self.name == FIRST:
+            texts[self.config] = config_of_supervisorctl()
+        return texts
+
+    def outdated(self):
+        """_("Its files that install.sh would write anew.")"""
+        return [
+            path
+            for path, text in self.texts().items()
+            if not path.exists() or path.read_text() != text
+        ]
+
     def write(self, changes):
         """_("What starts the site at each boot, and copies its database each night.")"""
+        texts = self.texts()
         if self.systemd:
-            unit = filled("systemd/supervisord.service", self.name)
-            if changes.file(self.unit, unit):
+            if changes.file(self.unit, texts[self.unit]):
                 changes.run("systemctl", "daemon-reload")
             wanted = Path("/etc/systemd/system/multi-user.target.wants", self.unit.name)
             if not wanted.is_symlink():
                 changes.run("systemctl", "--quiet", "enable", self.name)
         else:
-            script = filled("init.d/supervisord", self.name)
-            changes.file(self.script, script, 0o755)
+            changes.file(self.script, texts[self.script], 0o755)
             if not [*Path("/etc/rc2.d").glob(f"S??{self.name}")]:
                 changes.run("update-rc.d", self.name, "defaults")
-        changes.file(self.cron, filled("cron.d/backup", self.name))
+        changes.file(self.cron, texts[self.cron])
         if self.name == FIRST:
-            changes.file(self.config, config_of_supervisorctl())
+            changes.file(self.config, texts[self.config])
             changes.link(self.command, self.links[self.command])
 
     def serve(self, changes, nginx_runs):
         """_("Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.")"""
-        vhost = "https.conf" if CERTIFICATE.exists() else "http.conf"
-        sources = {self.site: f"nginx/{vhost}", **self.snippets}
-        before = {path: path.read_text() for path in sources if path.exists()}
+        texts = self.texts()
+        files = (self.site, *self.snippets)
+        before = {path: path.read_text() for path in files if path.exists()}
         was_enabled = self.enabled.exists()
-        changed = [
-            changes.file(path, filled(source, self.name))
-            for path, source in sources.items()
-        ]
+        changed = [changes.file(path, texts[path]) for path in files]
         changed.append(changes.link(self.enabled, self.links[self.enabled]))
         if nginx_runs and not any(changed):
             return
@@ -158,7 +176,7 @@ class Service:
         except Failed:
             if not was_enabled:
                 changes.remove(self.enabled)
-            for path in sources:
+            for path in files:
                 if path in before:
                     changes.file(path, before[path])
                 else:
