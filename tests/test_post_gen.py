@@ -101,12 +101,13 @@ def test_scripts_without_run_bits_are_only_a_warning(
         return {str(f.relative_to(path)) for f in files if f.stat().st_mode & 0o100}
 
     template = copy_template(tmp_path)
-    assert generate(template, folder / "good", f"language={language}").stderr == ""
+    answers = (f"language={language}", f"bind=127.0.0.1:{free_port()}", "web_interface=off")
+    assert generate(template, folder / "good", *answers).stderr == ""
     good = scripts(folder / "good" / slug)
     for file in template.rglob("*"):
         if file.is_file():
             file.chmod(0o644)
-    done = generate(template, folder / "zip", f"language={language}")
+    done = generate(template, folder / "zip", *answers)
     assert done.returncode == 0
     assert done.stderr.startswith(message)
     project = Project(folder / "zip" / slug)
