@@ -25,7 +25,7 @@ from support.files import moved
 from support.pages import SLOW_PAGE, answer_while
 from support.ports import free_port
 from support.project import Project, Site
-from support.service_files import filled
+from support.service_files import filled, name_folder
 from support.template import LANGUAGES
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ ACTIONS = ("start", "stop", "restart", "try-restart", "reload", "force-reload", 
 
 @dataclass
 class Server(Site):
-    """A site in its install_dir, and its init script where only root may write."""
+    """A site in its folder, and its init script where only root may write."""
 
     script: Path = Path()
 
@@ -86,12 +86,12 @@ def made(bake: Callable[..., Project], root_folder: Path) -> Iterator[Server]:
     path, home, tools = (root_folder / name for name in ("site", "home", "tools"))
     port, web_port = free_port(), free_port()
     project = bake(
-        install_dir=str(path),
         run_user=USER,
         bind=f"127.0.0.1:{port}",
         web_interface=f"127.0.0.1:{web_port}",
         project_slug="chess",
     )
+    name_folder(project.path, path)
     shutil.copytree(project.path, path)
     (path / "current").symlink_to(".")  # it is its own release
     with (path / "chess" / "urls.py").open("a") as urls:
