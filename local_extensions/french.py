@@ -195,9 +195,6 @@ FRENCH: dict[str, str] = {
     "Making the venv": "Création du venv",
     "Installing the requirements": "Installation des dépendances",
     "Making the venv (virtualenv)": "Création du venv (virtualenv)",
-    "A module that only another Python understands may stay as it is.": (
-        "Un module que seul un autre Python comprend peut rester tel quel."
-    ),
     "The static files of every app; the settings tell which apps there are.": (
         "Les fichiers statiques de toutes les applications ; les réglages disent lesquelles il y a."
     ),
@@ -211,7 +208,6 @@ FRENCH: dict[str, str] = {
         "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur"
         " le chemin de Python."
     ),
-    "Compiling the packages": "Compilation des paquets",
     "Everything is in place.": "Tout est en place.",
     "start the site:": "démarrer le site :",
     "look at it": "le regarder",
@@ -286,9 +282,6 @@ FRENCH: dict[str, str] = {
     "There is no first release, as said above: nothing was started.": (
         "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."
     ),
-    "The site does not answer at {address}: the logs in {folder} tell why.": (
-        "Le site ne répond pas à {address} : les journaux de {folder} disent pourquoi."
-    ),
     "The site answers at {address}": ("Le site répond à {address}"),
     "It has no certificate: whoever is on the way reads and changes its pages. To get one, and"
     " to use it:": (
@@ -346,10 +339,6 @@ FRENCH: dict[str, str] = {
     ),
     "The name of the service that this site is already; None where it is none.": (
         "Le nom du service que ce site est déjà ; None s'il n'en est aucun."
-    ),
-    "{name} is no name for a service: write small letters, digits, - and _.": (
-        "{name} ne peut pas nommer un service : écrivez des minuscules sans accent, des chiffres,"
-        " - et _."
     ),
     "The init system that runs the machine, not one that is merely installed": (
         "Le système d'init qui mène la machine, pas un autre simplement installé"
@@ -1126,7 +1115,6 @@ FRENCH: dict[str, str] = {
     "Through current, so that each start takes the release that is current then": "Par current : chaque démarrage prend la version alors en service",
     "supervisord keeps the folder and the umask of its start.": "supervisord garde le dossier et l'umask de son démarrage.",
     "fail CODE FORMAT VALUE...: one sentence on standard error, then the end.": "fail CODE FORMAT VALEUR... : une phrase sur la sortie d'erreur, puis fin.",
-    "site MODULE WORD: a command of deploy/server, whose sentence $said gets.": "site MODULE MOT : une commande de deploy/server ; $said reçoit sa phrase.",
     "A pid file can outlive its process: name and venv tell whose it is.": "Un fichier de pid peut survivre à son processus : nom et venv le disent.",
     "Before anything stops: a running site outlives a broken config.": "Avant tout arrêt : un site en marche survit à une configuration fausse.",
     "As the run user, it ends no process of another.": "En tant qu'utilisateur du site, il ne finit aucun processus d'autrui.",
@@ -1142,7 +1130,6 @@ FRENCH: dict[str, str] = {
     "Sets the site up where its code lies: venv, secrets, database, static files. Only what is missing is done.": "Installe le site là où est son code : venv, secrets, base de données, fichiers statiques. Seul ce qui manque est fait.",
     "There while the static files are being collected, and after a run that was killed meanwhile": "Présent pendant la collecte des fichiers statiques, et encore si elle fut tuée en route",
     "Sets the site up: venv, requirements, secrets, database, static files.": "Installe le site : venv, dépendances, secrets, base de données, fichiers statiques.",
-    "Compiles the packages during the with block. pip and the packages' tests, which the site never runs, can wait until they are used.": "Compile les paquets pendant le bloc with. pip et les tests des paquets, que le site n'exécute jamais, peuvent attendre qu'on s'en serve.",
     "Migrates the database and collects the static files, where that is due.": "Migre la base de données et collecte les fichiers statiques, s'il y a lieu.",
     "Preparing the site ({tasks})": "Préparation du site ({tasks})",
     "A run that was killed may have left half a file, which Django would keep.": "Une exécution tuée a pu laisser la moitié d'un fichier, que Django garderait.",
@@ -1154,11 +1141,7 @@ FRENCH: dict[str, str] = {
     "Of a step that failed, the last lines tell why, unless the disk is full.": "D'une étape qui a échoué, les dernières lignes disent pourquoi, sauf si le disque est plein.",
     'It failed: "{step}". The lines above tell why (all of them: {log}). Then run ./bootstrap.sh again.': "Échec : « {step} ». Les lignes ci-dessus disent pourquoi (toutes : {log}). Puis relancez ./bootstrap.sh.",
     "Web interface: http://{address}/ (user: admin; password: in deploy/web_interface.conf)": "Interface web : http://{address}/ (utilisateur : admin ; mot de passe : dans deploy/web_interface.conf)",
-    "Changes the machine for deploy/install.py: each change is shown, and made unless it is a dry run.": "Change la machine pour deploy/install.sh : chaque changement est montré, et fait sauf en simulation.",
     "Shown as + (written), - (removed) or $ (run). What is so already is neither shown nor made.": "Montrés par + (écrit), - (retiré) ou $ (exécuté). Ce qui est déjà fait n'est ni montré ni refait.",
-    "Shows a change; True where it is to be made.": "Montre un changement ; True s'il est à faire.",
-    "Returns whether the file was another.": "Dit si le fichier était autre.",
-    "As file(); but the file is there, and keeps its owner and its mode.": "Comme file(), mais le fichier existe, et garde son propriétaire et ses droits.",
     "Returns whether the link led elsewhere.": "Dit si le lien menait ailleurs.",
     "Runs commands, shows what is being done, and says in a sentence what failed.": "Lance des commandes, montre ce qui se fait, et dit en une phrase ce qui a échoué.",
     "Lines of a failed command's output that are shown": "Lignes montrées de la sortie d'une commande qui a échoué",
@@ -1171,37 +1154,26 @@ FRENCH: dict[str, str] = {
     "As run_into(), but returns what the command says.": "Comme run_into(), mais rend ce que dit la commande.",
     "Called in a new process: it ends when this command does, even by kill -9. Linux only.": "Appelée dans un nouveau processus, qui finit avec cette commande, même par kill -9 (Linux).",
     "Locks the file, or refuses. Commands inherit the lock: it is gone with the last of them, however they end.": "Verrouille le fichier, ou refuse. Les commandes héritent du verrou : il disparaît avec la dernière, quelle que soit sa fin.",
-    "Starts and reloads the site for the init script and for systemd, as the site's user.": "Démarre et recharge le site pour le script d'init et pour systemd, en tant qu'utilisateur du site.",
     "A supervisord that hangs would let supervisorctl wait for ever.": "Un supervisord bloqué ferait attendre supervisorctl sans fin.",
-    "The word is launch, start or reload.": "Le mot est launch, start ou reload.",
     "Starts supervisord in the background.": "Démarre supervisord en arrière-plan.",
     "it did not start with {config}: {reason}": "il n'a pas démarré avec {config} : {reason}",
-    "Gives what has failed or was stopped under a supervisord that runs another try.": "Donne un nouvel essai à ce qui a échoué ou fut arrêté sous un supervisord en marche.",
     "It may have been started meanwhile.": "Il a pu être démarré entre-temps.",
-    "it did not apply {config}: the logs in {folder} tell why.": "il n'a pas appliqué {config} : les journaux de {folder} disent pourquoi.",
-    "{group} did not start again: the logs in {folder} tell why.": "{group} n'a pas redémarré : les journaux de {folder} disent pourquoi.",
     "The facts of the site on its server. Each stands in this one place; deploy/install.sh brings a change to the machine.": "Les données du site sur son serveur. Chacune n'est qu'ici ; deploy/install.sh porte un changement sur la machine.",
     "The folder of the site": "Le dossier du site",
     "The user that runs it": "L'utilisateur qui le fait tourner",
     "The host name that visitors ask for": "Le nom d'hôte que demandent les visiteurs",
     "supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf has it": "Le nom des maîtres gunicorn chez supervisord, celui de [fcgi-program:...] dans deploy/supervisord.conf",
-    "Tells whether the site is well: asked by the init script and by deploy/release.sh, as the site's user. Exit codes: LSB Core 5.0, 22.2.": "Dit si le site va bien : le script d'init et deploy/release.sh le demandent, en tant qu'utilisateur du site. Codes de sortie : LSB Core 5.0, 22.2.",
     "Links of this path stay: through current, the sentences below name no single release.": "Les liens de ce chemin restent : par current, les phrases ci-dessous ne nomment aucune version.",
     "supervisord may take this long to answer, and the site to come up.": "Le temps laissé à supervisord pour répondre, et au site pour démarrer.",
     "Exit codes: an error in the config; a state that cannot be told": "Codes de sortie : une erreur dans la configuration ; un état que l'on ne peut pas dire",
-    "The word is config or status.": "Le mot est config ou status.",
     "Has supervisord's own code read the config; nothing is started.": "Fait lire la configuration par le code de supervisord lui-même ; rien n'est démarré.",
     "it refuses {config}: {reason}": "il refuse {config} : {reason}",
     "Why supervisord ends: its last two lines, but for a hint at its help.": "Pourquoi supervisord finit : ses deux dernières lignes, à un renvoi à son aide près.",
     "Shows every program, as supervisorctl does. A failure says that one that should run does not.": "Montre tous les programmes, comme supervisorctl. Un échec dit qu'un programme qui devrait tourner ne tourne pas.",
     "Waits until the programs have started, and asks the site for an answer: gunicorn can run and each of its pages fail.": "Attend que les programmes aient démarré, puis demande une réponse au site : gunicorn peut tourner et toute page échouer.",
-    "http://{address}/healthz gives an error or nothing: the logs in {folder} tell why.": "http://{address}/healthz donne une erreur ou rien : les journaux de {folder} disent pourquoi.",
     "supervisord's commands, through its socket.": "Les commandes de supervisord, par sa socket.",
-    "it runs, but does not answer: the logs in {folder} tell why.": "il tourne, mais ne répond pas : les journaux de {folder} disent pourquoi.",
     "Those that count: a program beside the site may have ended, or wait to be started.": "Ceux qui comptent : un programme à côté du site peut avoir fini, ou attendre qu'on le démarre.",
-    "not every program runs ({states}): the logs in {folder} tell why.": "tous les programmes ne tournent pas ({states}) : les journaux de {folder} disent pourquoi.",
     "Free space for the venv, the code and the first logs": "Place libre pour le venv, le code et les premiers journaux",
-    "The site may take this long to answer.": "Le temps laissé au site pour répondre.",
     "Makes this machine the site's server: starts it at each boot, behind nginx.": "Fait de cette machine le serveur du site : il démarre à chaque démarrage, derrière nginx.",
     "NAME": "NOM",
     "name of the service (default: supervisord); each site has its own": "nom du service (sinon : supervisord) ; chaque site a le sien",
@@ -1224,7 +1196,6 @@ FRENCH: dict[str, str] = {
     "A parser whose options all stand in one group, self.options.": "Un analyseur dont toutes les options sont d'un même groupe, self.options.",
     "options": "options ",
     "show this help and end": "montrer cette aide et finir",
-    "An option with a value, which check(name, value) returns or refuses.": "Une option avec une valeur, que check(name, value) rend ou refuse.",
     "Where the packages of the venv come from.": "D'où viennent les paquets du venv.",
     "DIR": "DOSSIER",
     "also take packages from this folder": "prendre aussi des paquets dans ce dossier",
@@ -1233,11 +1204,7 @@ FRENCH: dict[str, str] = {
     "{option} is not an option; {program} --help lists them.": "{option} n'est pas une option ; {program} --help les énumère.",
     "argparse writes this word by itself, in English.": "argparse écrit ce mot de lui-même, en anglais.",
     "Usage:": "Usage :",
-    "{option} needs a folder.": "{option} exige un dossier.",
-    '{option} needs a folder that exists, not "{value}".': "{option} exige un dossier qui existe, et non « {value} ».",
     "What must be so before a command changes anything, each said with its remedy.": "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède.",
-    "What the files of the service and the shell can hold": "Ce que peuvent contenir les fichiers du service et le shell",
-    "{name} = {value} in deploy/server/facts.py cannot be used: it must match {pattern}": "{name} = {value} est inutilisable dans deploy/server/facts.py : il doit suivre le motif {pattern}",
     "The folder may be missing yet: then the disk of the next one above counts.": "Le dossier peut manquer encore : alors compte le disque du premier au-dessus.",
     "The disk of {folder} has {free} MB free and the site needs {needed}: free some and run {program} again.": "Le disque de {folder} a {free} Mo de libres et il en faut {needed} au site : faites de la place et relancez {program}.",
     "No program may listen on these addresses yet; they stand in this config.": "Aucun programme ne doit déjà écouter sur ces adresses, qui sont dans cette configuration.",
@@ -1260,7 +1227,6 @@ FRENCH: dict[str, str] = {
     "The site may not write into these folders: Python's bytecode must be there. What only another Python understands may stay as it is.": "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà. Ce que seul un autre Python comprend peut rester tel quel.",
     "The files that hold secrets: each is written once, whole or not at all, and stays out of git.": "Les fichiers qui contiennent des secrets : chacun est écrit une fois, en entier ou pas du tout, et reste hors de git.",
     "64 letters and digits, 381 bits of chance: every format of files takes them as they are.": "64 lettres et chiffres, soit 381 bits de hasard : tout format de fichier les prend tels quels.",
-    "The example with a secret key of its own.": "L'exemple, avec une clé secrète à lui.",
     "The password of supervisord's web interface.": "Le mot de passe de l'interface web de supervisord.",
     "For its owner's eyes alone, and where root writes it, for this group's.": "Pour les yeux du seul propriétaire et, si root l'écrit, pour ceux de ce groupe.",
     "The name of the first site's service: for this one, supervisorctl needs no options.": "Le nom du service du premier site : pour lui, supervisorctl se passe d'options.",
@@ -1275,13 +1241,9 @@ FRENCH: dict[str, str] = {
     "Within it, files are touched with this user's rights.": "Dans ce bloc, on touche aux fichiers avec les droits de cet utilisateur.",
     "For subprocess: another user and all of its groups.": "Pour subprocess : un autre utilisateur et tous ses groupes.",
     "What deploy/supervisord.conf says of the site's addresses, by supervisor's own rules of reading.": "Ce que deploy/supervisord.conf dit des adresses du site, lu selon les règles mêmes de supervisor.",
-    "supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules: supervisor/options.py, UnhosedConfigParser and read_include_config; supervisor/datatypes.py, inet_address.": "On ne peut interroger supervisor lui-même : il est dans le venv, qui n'est pas encore là. Les règles : supervisor/options.py, UnhosedConfigParser et read_config ; supervisor/datatypes.py, inet_address.",
-    "The config of the code in this folder. Its addresses are as socket.connect() takes them: (host, port), or the path of a UNIX socket.": "La configuration du code de ce dossier. Les adresses sont telles que les prend socket.connect() : (hôte, port), ou le chemin d'une socket UNIX.",
     "Both as they are written, wherever the code lies.": "Les deux telles qu'elles sont écrites, où que soit le code.",
     "{file} cannot be read: {reason}": "{file} est illisible : {reason}",
-    "The value, its %(here)s and the like filled in; None where there is none.": "La valeur, ses %(here)s et autres remplacés ; None s'il n'y en a pas.",
     "{file} has no [{section}]. deploy/server/facts.py and deploy/supervisord.conf must name the same group.": "{file} n'a pas de [{section}]. deploy/server/facts.py et deploy/supervisord.conf doivent nommer le même groupe.",
-    "None where there is no web interface.": "None s'il n'y a pas d'interface web.",
     "{file} cannot be used: {key} = {value} in [{section}]. Write an address and a port, as 127.0.0.1:8000.": "{file} est inutilisable : {key} = {value} dans [{section}]. Écrivez une adresse et un port, comme 127.0.0.1:8000.",
     "As socket.bind() takes it; 0.0.0.0 is every address of this machine.": "Telle que la prend socket.bind() ; 0.0.0.0 désigne toutes les adresses de la machine.",
     "As people type it on this machine: 127.0.0.1:8000.": "Telle qu'on la tape sur cette machine : 127.0.0.1:8000.",
@@ -1309,4 +1271,26 @@ FRENCH: dict[str, str] = {
     "Not in place yet: {files}. To change that: deploy/install.sh --service {name}": "Pas encore en place : {files}. Pour y remédier : deploy/install.sh --service {name}",
     "What its files hold on this machine, by their paths.": "Ce que contiennent ses fichiers sur cette machine, selon leur chemin.",
     "Its files that install.sh would write anew.": "Ceux de ses fichiers qu'install.sh écrirait de nouveau.",
+    # deploy: the server package, and what install.sh fills in
+    "A config that cannot be read is refused before anything is made.": "Une configuration illisible est refusée avant que rien ne soit fait.",
+    # deploy: the server package, and what install.sh fills in
+    "site_health WORD: what deploy/server/health.py does; $said gets its sentence.": "site_health MOT : ce que fait deploy/server/health.py ; sa phrase va dans $said.",
+    "Changes the machine for deploy/install.sh: each change is shown, and made unless it is a dry run.": "Change la machine pour deploy/install.sh : chaque changement est montré, et fait sauf en simulation.",
+    "Shows a change, and calls what makes it.": "Montre un changement, et appelle ce qui le fait.",
+    "Returns whether the file was another. One that is there keeps its owner and its mode.": "Dit si le fichier était autre. S'il existe, il garde son propriétaire et ses droits.",
+    "Starts, reloads and examines the site, as its user: for the init script, systemd and the other commands. Exit codes: LSB Core 5.0, 22.2.": "Démarre, recharge et examine le site, en tant que son utilisateur : pour le script d'init, systemd et les autres commandes. Codes de sortie : LSB Core 5.0, 22.2.",
+    "Gives what has failed or was stopped another try.": "Donne un nouvel essai à ce qui a échoué ou fut arrêté.",
+    "it did not apply {config}: the logs in {logs} tell why.": "il n'a pas appliqué {config} : les journaux de {logs} disent pourquoi.",
+    "{group} did not start again: the logs in {logs} tell why.": "{group} n'a pas redémarré : les journaux de {logs} disent pourquoi.",
+    "http://{address}/healthz gives an error or nothing: the logs in {logs} tell why.": "http://{address}/healthz donne une erreur ou rien : les journaux de {logs} disent pourquoi.",
+    "it runs, but does not answer: the logs in {logs} tell why.": "il tourne, mais ne répond pas : les journaux de {logs} disent pourquoi.",
+    "not every program runs ({states}): the logs in {logs} tell why.": "tous les programmes ne tournent pas ({states}) : les journaux de {logs} disent pourquoi.",
+    "supervisord may take this long to open its socket.": "Le temps laissé à supervisord pour ouvrir sa socket.",
+    "supervisord does not run: the logs in {folder} tell why.": "supervisord ne tourne pas : les journaux de {folder} disent pourquoi.",
+    '--wheelhouse needs a folder that exists, not "{value}".': "--wheelhouse exige un dossier qui existe, et non « {value} ».",
+    "The example, as a rule the one beside it, with a secret key of its own.": "L'exemple, d'ordinaire celui d'à côté, avec une clé secrète à lui.",
+    "{name} is no name for a service: use small letters, digits, - and _ only.": "{name} n'est pas un nom de service : rien que des minuscules, des chiffres, - et _.",
+    "supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules: supervisor/options.py, UnhosedConfigParser and read_config; supervisor/datatypes.py, inet_address.": "On ne peut interroger supervisor lui-même : il est dans le venv, qui n'est pas encore là. Les règles : supervisor/options.py, UnhosedConfigParser et read_config ; supervisor/datatypes.py, inet_address.",
+    "The config of the code in this folder. site and web_interface are addresses as socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.": "La configuration du code de ce dossier. site et web_interface sont des adresses telles que les prend socket.connect() : (hôte, port), ou le chemin d'une socket UNIX ; None, s'il n'y en a pas.",
+    "With %(here)s and the like filled in.": "Avec %(here)s et ses pareils remplacés.",
 }

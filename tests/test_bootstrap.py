@@ -38,7 +38,6 @@ DATABASE = "Preparing the site (migrate)"
 STATIC = "Preparing the site (collectstatic)"
 SITE = "Preparing the site (migrate collectstatic)"
 PREPARE = "Preparing the site"
-COMPILE = "Compiling the packages"
 NEW_VENV = {"uv": [VENV["uv"], INSTALL["uv"]], "pip": [VENV["pip"], INSTALL["pip"]]}
 LACKS_VALUE = "lacks its value, or takes none; ./bootstrap.sh --help lists the options."
 NO_SPACE = "MB free and the site needs 150: free some and run ./bootstrap.sh again."
@@ -142,10 +141,6 @@ class Bootstrapped(Site):
         self.run("venv/bin/pip", "check")
         self.run("venv/bin/supervisord", "--version")
         self.check_static_files()
-        # Every package is compiled, also what nothing has imported yet.
-        self.run(
-            "sh", "-c", "ls venv/lib/*/site-packages/django/contrib/gis/__pycache__/feeds.*.pyc"
-        )
 
     def check_static_files(self) -> None:
         """Asserts that each has been collected as it is now."""
@@ -230,7 +225,7 @@ def first_run(request: pytest.FixtureRequest, new: Callable[..., Bootstrapped]) 
 
 
 def test_one_command_does_the_whole_set_up(first_run: FirstRun) -> None:
-    assert steps(first_run.run) == [*NEW_VENV[first_run.tool], SITE, COMPILE]
+    assert steps(first_run.run) == [*NEW_VENV[first_run.tool], SITE]
     first_run.site.check()
 
 
@@ -302,7 +297,7 @@ def test_offline_it_needs_no_network(
     }
     offline = (require("unshare"), "--net", "env", f"--chdir={parent}")
     command = (f"{site.path.name}/bootstrap.sh", "--wheelhouse", "mes paquets", "--offline")
-    assert steps(site.run(*offline, *command, env=settings)) == [*NEW_VENV[tool], SITE, COMPILE]
+    assert steps(site.run(*offline, *command, env=settings)) == [*NEW_VENV[tool], SITE]
     site.check()
     site.start()
     site.stop()
@@ -331,11 +326,10 @@ def test_it_speaks_french_and_the_shell_of_macos(new: Callable[..., Bootstrapped
     site = new(language="fr")
     done = site.bootstrap("uv", require("bash"), "--posix")
     assert done.stderr == ""
-    assert [line.rstrip(" .") for line in done.stdout.splitlines()[:5]] == [
+    assert [line.rstrip(" .") for line in done.stdout.splitlines()[:4]] == [
         "Création du venv (uv)",
         "Installation des dépendances (uv)",
         "Préparation du site (migrate collectstatic)",
-        "Compilation des paquets",
         "Tout est en place",
     ]
     assert f"démarrer le site : http://127.0.0.1:{site.port}/\n" in done.stdout
@@ -388,7 +382,7 @@ def test_pip_comes_from_whatever_debian_package_is_there(
 ) -> None:
     shutil.rmtree(complete.path / "venv")
     with without(complete, *missing) as site:
-        assert steps(site.bootstrap("pip")) == [venv, INSTALL["pip"], STATIC, COMPILE]
+        assert steps(site.bootstrap("pip")) == [venv, INSTALL["pip"], STATIC]
         site.check()
     assert made_by in (complete.path / "venv" / "pyvenv.cfg").read_text()
 
@@ -440,7 +434,7 @@ def test_it_works_for_a_user_without_a_home(
     assert refusal(site.bootstrap(tool, check=False, **who)).startswith(f"{site.path}/ {cannot}")
 
     subprocess.run(["chown", "-R", USER, site.path], check=True)
-    assert steps(site.bootstrap(tool, **who)) == [*NEW_VENV[tool], SITE, COMPILE]
+    assert steps(site.bootstrap(tool, **who)) == [*NEW_VENV[tool], SITE]
     assert {path.owner() for path in site.path.rglob("*") if not path.is_symlink()} == {USER}
     site.python("manage.py", "check", **who)
 
@@ -602,7 +596,7 @@ def remove(name: str) -> Callable[[Bootstrapped], None]:
 @pytest.mark.parametrize(
     ("spoil", "redone"),
     [
-        (change_the_requirements, [INSTALL["uv"], STATIC, COMPILE]),
+        (change_the_requirements, [INSTALL["uv"], STATIC]),
         (add_a_migration, [DATABASE]),
         (remove("var/db.sqlite3"), [DATABASE]),
         (change_a_static_file, [STATIC]),
@@ -629,14 +623,14 @@ def test_a_new_requirement_is_added(first_run: FirstRun) -> None:
     with (site.path / "requirements.txt").open("a") as lock:
         lock.write(tiny_wheel(site.wheels))
     made = (site.path / "venv" / "pyvenv.cfg").stat().st_mtime_ns
-    assert steps(site.bootstrap(tool)) == [*NEW_VENV[tool][1:], STATIC, COMPILE]
+    assert steps(site.bootstrap(tool)) == [*NEW_VENV[tool][1:], STATIC]
     assert (site.path / "venv" / "pyvenv.cfg").stat().st_mtime_ns == made
     site.python("-c", "import tiny")
 
 
 def test_a_moved_project_is_repaired(complete: Bootstrapped) -> None:
     complete.path = complete.path.rename(complete.path.with_name("moved"))
-    assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC, COMPILE]
+    assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC]
     complete.check()
 
 
@@ -662,7 +656,7 @@ def test_a_venv_that_cannot_serve_is_made_anew(
     complete: Bootstrapped, spoil: Callable[[Bootstrapped], None]
 ) -> None:
     spoil(complete)
-    assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC, COMPILE]
+    assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC]
     complete.check()
 
 
@@ -673,7 +667,6 @@ def test_its_own_venv_may_be_active(complete: Bootstrapped) -> None:
     assert steps(complete.bootstrap(env={**ENVIRONMENT, "PATH": path})) == [
         *NEW_VENV["uv"],
         STATIC,
-        COMPILE,
     ]
     complete.check()
 
@@ -718,7 +711,7 @@ def test_an_update_that_was_interrupted_starts_anew(complete: Bootstrapped) -> N
     with complete.started("pip") as run:  # uv would have finished before the signal
         run.reaches(INSTALL["pip"])
         run.signal(signal.SIGKILL)
-    assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC, COMPILE]
+    assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC]
 
 
 def test_half_a_static_file_does_not_stay(complete: Bootstrapped) -> None:

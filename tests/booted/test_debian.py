@@ -24,6 +24,7 @@ import pytest
 from support.commands import Run, lack, require
 from support.debian import CODE, SUITES, Machine, booted, load, require_root, tree, wheelhouse
 from support.project import Project, Response
+from support.service_files import filled
 from support.template import ROOT, cookiecutter
 from support.waiting import eventually
 
@@ -434,9 +435,9 @@ def test_slow_visitors_do_not_hold_it_up(server: Server) -> None:
 def test_the_nightly_copy_is_whole(server: Server) -> None:
     machine = server.machine
     line = (machine.root / "etc/cron.d/supervisord").read_text().splitlines()[-1]
-    *_, user, python, script = line.split()
+    user, *command = line.split()[5:]
     for _ in range(2):
-        machine.run("setpriv", f"--reuid={user}", "--regid=33", "--clear-groups", python, script)
+        machine.run("setpriv", f"--reuid={user}", "--regid=33", "--clear-groups", *command)
     (copy,) = (machine.root / "srv/chess/var/backups").iterdir()
     assert copy.stat().st_mode & 0o777 == 0o600
     with sqlite3.connect(copy) as database:
@@ -456,6 +457,74 @@ def test_its_logs_are_rotated(server: Server) -> None:
         return "GET /?rotated " in log.read_text()
 
     eventually(is_in_the_new_log)
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text, file
+    file.write_text(text.replace(old, new))
+
+
+def test_a_changed_address_domain_and_user_change_the_server_whole(server: Server) -> None:
+    """Each command refuses, or does its part whole; nginx asks an address that is not loopback."""
+    machine, deploy = server.machine, server.machine.root / server.code[1:] / "deploy"
+    config, facts = deploy / "supervisord.conf", deploy / "server" / "facts.py"
+    before = config.read_text(), facts.read_text()
+    change(config, "socket = tcp://127.0.0.1:8000", "socket=tcp://10.1.2.3:8200 ; ours")
+    change(facts, '"chess.example.org"', '"club.example.org"')
+    change(facts, '"www-data"', '"club"')
+    machine.run("ip", "address", "add", "10.1.2.3/32", "dev", "lo")
+    serves = machine.inside(server.serves)
+
+    def refusal(script: str) -> str:
+        done = machine.run(f"{server.code}/deploy/{script}", *OFFLINE, check=False)
+        assert done.returncode == 1, done
+        assert machine.inside(server.serves) == serves
+        return done.stderr
+
+    assert "has other addresses than the release that serves" in refusal("install.sh")
+    assert "an address in" in refusal("release.sh")
+    server.service("stop")
+    said = server.release().stdout
+    assert "Not in place yet: /etc/nginx/snippets/supervisord-site.conf, " in said
+    done = server.install(*OFFLINE, check=False)
+    assert "ALLOWED_HOSTS in /srv/chess/.env lacks club.example.org" in done.stderr
+    env = machine.root / "srv/chess/.env"
+    change(env, "ALLOWED_HOSTS=", "ALLOWED_HOSTS=club.example.org,")
+    done = server.install(*OFFLINE)
+    assert "The site answers at http://club.example.org/" in done.stdout
+
+    club = Server(machine, server.code, "club.example.org")
+    eventually(club.answers)
+    assert set(club.processes.values()) == {"club"}
+    owners = machine.run("sh", "-c", "find /srv/chess/var ! -user club; stat -c %G /srv/chess/.env")
+    assert owners.stdout == "club\n"
+    assert ("10.1.2.3", 8200) in machine.listeners()
+    # gunicorn believes nginx: the log has the visitor's address, not the proxy's.
+    machine.inside(lambda: visit("127.0.0.7", club.domain))
+    eventually(lambda: "127.0.0.7 - - " in machine.run("sh", "-c", f"cat {LOGS}").stdout)
+
+    for file, text in zip((config, facts), before, strict=True):
+        file.write_text(text)
+    club.service("stop")
+    server.release()
+    server.install(*OFFLINE)
+    machine.run("userdel", "club")
+    change(env, "ALLOWED_HOSTS=club.example.org,", "ALLOWED_HOSTS=")
+    server.service("restart")
+    eventually(server.answers, 20)
+
+
+LOGS = "/srv/chess/var/log/gu-chess-*.log"
+
+
+def visit(address: str, domain: str) -> None:
+    """Asks nginx for a page from this address; in the calling thread's network."""
+    connection = http.client.HTTPConnection(domain)
+    connection.sock = socket.create_connection(("127.0.0.1", 80), 10, (address, 0))
+    connection.request("GET", "/?visit")
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def failed_tests(first: Response, page: Response) -> set[str]:
@@ -668,7 +737,7 @@ def test_an_old_version_becomes_todays(
     site = ("/etc/nginx/sites-available/supervisord", "nginx/http.conf")
     for path, source in (service[machine.init], site):
         assert f"+ {path}\n" in done.stdout
-        assert (machine.root / path[1:]).read_text() == (code / "deploy" / source).read_text()
+        assert (machine.root / path[1:]).read_text() == filled(Project(code), source)
     assert (machine.root / "srv/chess/.env").read_text() == env
 
     # supervisord's own plugins are new once it starts again: that of OLD obeyed foreign pages.

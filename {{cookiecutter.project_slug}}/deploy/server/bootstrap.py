@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def main(words):
         _py("Sets the site up: venv, requirements, secrets, database, static files."),
         _py("To fill the folder: venv/bin/pip download -r requirements.txt -d DIR"),
     )
-    parser.add_packages()
+    parser.packages()
     packages = parser.parse(words)
     os.chdir(CODE)
     take_lock()
@@ -47,56 +46,28 @@ def main(words):
 
 def set_up(config, packages):
     venv = Venv(CODE / "venv", CODE / "requirements.txt")
-    compiled = venv.path / "compiled.stamp"
     if not venv.is_complete():
-        make_venv(venv, compiled, packages)
-    with compiling(venv, compiled):
-        with writing(CODE / ".env"):
-            secret_files.write_env(CODE / ".env", CODE / ".env.example")
-        if config.web_interface:
-            password = CODE / "deploy" / "web_interface.conf"
-            with writing(password):
-                secret_files.write_password(password)
-        prepare_site(venv)
+        make_venv(venv, packages)
+    secrets = {".env": secret_files.write_env}
+    if config.web_interface:
+        secrets["deploy/web_interface.conf"] = secret_files.write_password
+    for name, write in secrets.items():
+        with writing(CODE / name):
+            write(CODE / name)
+    prepare_site(venv)
 
 
-def make_venv(venv, compiled, packages):
+def make_venv(venv, packages):
     """_("A venv that is half-made, moved or of another Python is made anew; one with other requirements is brought up to date.")"""
     if not venv.can_be_updated():
         with writing(venv.path):
             shutil.rmtree(venv.path, ignore_errors=not venv.path.exists())
         preflight.require_space(CODE, VENV_MEGABYTES, PROGRAM)
-    for stamp in (venv.stamp, compiled):
-        stamp.unlink(missing_ok=True)
+    venv.stamp.unlink(missing_ok=True)
     for text, command in venv.commands(packages):
         perform(text, command)
     with writing(venv.path):
         venv.finish()
-
-
-@contextmanager
-def compiling(venv, compiled):
-    """_("Compiles the packages during the with block. pip and the packages' tests, which the site never runs, can wait until they are used.")"""
-    if compiled.exists():
-        yield
-        return
-    left_out = "site-packages/pip/|/tests/"
-    options = ("-qq", "-x", left_out, venv.path / "lib")
-    with subprocess.Popen(
-        [venv.python, "-m", "compileall", *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        close_fds=False,
-    ) as process:
-        try:
-            yield
-            with step(_py("Compiling the packages")):
-                #: A module that only another Python understands may stay as it is.
-                process.wait()
-        finally:
-            process.terminate()
-    with writing(compiled):
-        compiled.touch()
 
 
 def prepare_site(venv):
@@ -187,10 +158,8 @@ def writing(path):
 
 def refuse_to_write(path):
     preflight.require_space(CODE, 1, PROGRAM)
-    raise Failed(
-        _py("{path} cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make its disk writable."),
-        path=path if path != CODE else f"{CODE}/",
-    ) from None
+    text = _py("{path} cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make its disk writable.")
+    raise Failed(text, path=path if path != CODE else f"{CODE}/") from None
 
 
 def explain(failure):
@@ -212,7 +181,5 @@ def say_what_is_next(config):
     say("  venv/bin/supervisorctl shutdown   " + _py("stop it"))
     if config.web_interface:
         say("")
-        say(
-            _py("Web interface: http://{address}/ (user: admin; password: in deploy/web_interface.conf)"),
-            address=shown(config.web_interface),
-        )
+        text = _py("Web interface: http://{address}/ (user: admin; password: in deploy/web_interface.conf)")
+        say(text, address=shown(config.web_interface))

@@ -1,8 +1,10 @@
-"""_("Tells whether the site is well: asked by the init script and by deploy/release.sh, as the site's user. Exit codes: LSB Core 5.0, 22.2.")"""
+"""_("Starts, reloads and examines the site, as its user: for the init script, systemd and the other commands. Exit codes: LSB Core 5.0, 22.2.")"""
 
 import io
 import socket
+import subprocess
 import time
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from xmlrpc.client import Error, ServerProxy
@@ -18,17 +20,20 @@ from .supervisord_conf import SupervisordConf, shown
 #: Links of this path stay: through current, the sentences below name no single release.
 CODE = Path(__file__).parents[2]
 CONFIG = CODE / "deploy" / "supervisord.conf"
+BIN = CODE / "venv" / "bin"
 VAR = (CODE / "var").resolve()
 LOGS = VAR / "log"
 #: supervisord may take this long to answer, and the site to come up.
 ANSWER_SECONDS, START_SECONDS = 20, 60
+#: A supervisord that hangs would let supervisorctl wait for ever.
+UPDATE_SECONDS, ROLLING_RESTART_SECONDS = 120, 300
 #: Exit codes: an error in the config; a state that cannot be told
 MISCONFIGURED, UNKNOWN = 6, 4
 
 
 def main(words):
-    """_("The word is config or status.")"""
-    {"config": config, "status": status}[words[0]]()
+    actions = (config, launch, start, reload, status, wait)
+    {action.__name__: action for action in actions}[words[0]]()
 
 
 def config():
@@ -38,18 +43,51 @@ def config():
     try:
         options.realize(["-c", str(CONFIG)])
     except SystemExit:
-        raise Failed(
-            _py("it refuses {config}: {reason}"),
-            MISCONFIGURED,
-            config=CONFIG,
-            reason=last_words(options.stderr.getvalue()),
+        text = _py("it refuses {config}: {reason}")
+        raise failed(
+            text, MISCONFIGURED, reason=last_words(options.stderr.getvalue())
         ) from None
 
 
-def last_words(said):
-    """_("Why supervisord ends: its last two lines, but for a hint at its help.")"""
-    lines = [line for line in said.splitlines() if not line.startswith("For help")]
-    return " ".join(lines[-2:])
+def launch():
+    """_("Starts supervisord in the background.")"""
+    #: supervisord could not write over one that root left.
+    (VAR / "supervisord.pid").unlink(missing_ok=True)
+    command = (BIN / "supervisord", "-c", CONFIG)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        text = _py("it did not start with {config}: {reason}")
+        raise failed(text, reason=last_words(done.stderr))
+    wait()
+
+
+def start():
+    """_("Gives what has failed or was stopped another try.")"""
+    for program in every_program():
+        state = program["statename"]
+        if state == "FATAL" or is_site(program) and state != "RUNNING":
+            #: It may have been started meanwhile.
+            with suppress(Error):
+                supervisor().startProcess(name(program), False)
+    wait()
+
+
+def reload():
+    """_("Reads the config again and replaces the masters one after the other: meanwhile the others serve.")"""
+    for seconds, words, text in (
+        (UPDATE_SECONDS, ["update"], UPDATE_FAILED),
+        (ROLLING_RESTART_SECONDS, ["rolling_restart", GROUP], RESTART_FAILED),
+    ):
+        command = (BIN / "supervisorctl", "-c", CONFIG, *words)
+        try:
+            subprocess.run(command, timeout=seconds, check=True)
+        except subprocess.SubprocessError:
+            raise failed(text) from None
+    wait()
+
+
+UPDATE_FAILED = _py("it did not apply {config}: the logs in {logs} tell why.")
+RESTART_FAILED = _py("{group} did not start again: the logs in {logs} tell why.")
 
 
 def status():
@@ -71,22 +109,11 @@ def wait():
     say("")
     require_running(programs)
     address = SupervisordConf(CODE).site
-    try:
-        well = ask(address, "/healthz", "localhost")[0] < 500
-    except OSError:
-        well = False
-    if not well:
-        raise Failed(
-            _py("http://{address}/healthz gives an error or nothing: the logs in {folder} tell why."),
-            address=shown(address),
-            folder=LOGS,
-        )
-
-
-def supervisor():
-    """_("supervisord's commands, through its socket.")"""
-    transport = SupervisorTransport(serverurl=f"unix://{VAR}/ctl.sock")
-    return ServerProxy("http://127.0.0.1", transport).supervisor
+    with suppress(OSError):
+        if ask(address, "/healthz", "localhost")[0] < 500:
+            return
+    text = _py("http://{address}/healthz gives an error or nothing: the logs in {logs} tell why.")
+    raise failed(text, address=shown(address))
 
 
 def every_program():
@@ -94,11 +121,14 @@ def every_program():
     try:
         return supervisor().getAllProcessInfo()
     except (OSError, HTTPException, Error):
-        raise Failed(
-            _py("it runs, but does not answer: the logs in {folder} tell why."),
-            UNKNOWN,
-            folder=LOGS,
-        ) from None
+        text = _py("it runs, but does not answer: the logs in {logs} tell why.")
+        raise failed(text, UNKNOWN) from None
+
+
+def supervisor():
+    """_("supervisord's commands, through its socket.")"""
+    transport = SupervisorTransport(serverurl=f"unix://{VAR}/ctl.sock")
+    return ServerProxy("http://127.0.0.1", transport).supervisor
 
 
 def name(program):
@@ -123,10 +153,16 @@ def is_settled(programs):
 
 
 def require_running(programs):
-    found = states(programs)
-    if found != {"RUNNING"}:
-        raise Failed(
-            _py("not every program runs ({states}): the logs in {folder} tell why."),
-            states=" ".join(sorted(found)),
-            folder=LOGS,
-        )
+    if (found := states(programs)) != {"RUNNING"}:
+        text = _py("not every program runs ({states}): the logs in {logs} tell why.")
+        raise failed(text, states=" ".join(sorted(found)))
+
+
+def last_words(said):
+    """_("Why supervisord ends: its last two lines, but for a hint at its help.")"""
+    lines = [line for line in said.splitlines() if not line.startswith("For help")]
+    return " ".join(lines[-2:])
+
+
+def failed(text, code=1, **values):
+    return Failed(text, code, config=CONFIG, group=GROUP, logs=LOGS, **values)

@@ -14,7 +14,6 @@ from .changes import Changes
 from .commands import Failed, say
 from .facts import DOMAIN, FOLDER, USER
 from .options import Parser
-from .probes import ask
 from .releases import CODE, Release
 from .service import CERTIFICATE, FIRST, Service
 from .site_folder import SiteFolder, target
@@ -29,7 +28,7 @@ DATA = ("var", ".env", "web_interface.conf")
 SECRETS = (SITE.path / ".env", SITE.path / "web_interface.conf")
 #: Free space for the venv, the code and the first logs
 NEEDED_MEGABYTES = 200
-#: The site may take this long to answer.
+#: supervisord may take this long to open its socket.
 START_SECONDS = 60
 
 SETTINGS = """
@@ -56,19 +55,15 @@ def parse(words):
         PROGRAM,
         _py("Makes this machine the site's server: starts it at each boot, behind nginx."),
     )
-    parser.add_value(
-        "--service",
-        _py("NAME"),
-        _py("name of the service (default: supervisord); each site has its own"),
-        FIRST,
-    )
-    parser.add_flag("--dry-run", help=_py("show every change, make none"))
-    parser.add_packages()
-    parser.add_flag(
+    text = _py("name of the service (default: supervisord); each site has its own")
+    parser.value("--service", _py("NAME"), text, FIRST)
+    parser.flag("--dry-run", help=_py("show every change, make none"))
+    parser.packages()
+    parser.flag(
         "--uninstall",
         help=_py("remove all that this command has made, but ask before the data"),
     )
-    parser.add_flag("--yes", help=_py("remove the data too, without asking"))
+    parser.flag("--yes", help=_py("remove the data too, without asking"))
     return parser.parse(words)
 
 
@@ -87,7 +82,6 @@ def install(changes, service, options):
 
 def require_all(service):
     """_("Refuses what cannot work, before anything changes.")"""
-    preflight.require_facts()
     config = SupervisordConf(CODE)
     require_place()
     require_packages()
@@ -101,35 +95,25 @@ def require_all(service):
 
 def require_place():
     if CODE == SITE.path:
-        raise Failed(
-            _py("{folder} is where the site will live: move this code elsewhere, below /root say, and install it from there."),
-            folder=FOLDER,
-        )
+        text = _py("{folder} is where the site will live: move this code elsewhere, below /root say, and install it from there.")
+        raise Failed(text, folder=FOLDER)
     if SITE.path.exists() and SITE.path.stat().st_uid != 0:
-        raise Failed(
-            _py("{folder} is there and belongs to {user}: move it, or give it to root (chown)."),
-            folder=FOLDER,
-            user=SITE.path.owner(),
-        )
+        text = _py("{folder} is there and belongs to {user}: move it, or give it to root (chown).")
+        raise Failed(text, folder=FOLDER, user=SITE.path.owner())
     preflight.require_space(SITE.path, NEEDED_MEGABYTES, PROGRAM)
 
 
 def require_packages():
     missing = [name for name in ("nginx", "cron") if not shutil.which(name)]
     if missing:
-        raise Failed(
-            _py("Some programs are missing: sudo apt install {names}"),
-            names=" ".join(missing),
-        )
+        text = _py("Some programs are missing: sudo apt install {names}")
+        raise Failed(text, names=" ".join(missing))
 
 
 def require_ports(config):
     if isinstance(config.site, str):
-        raise Failed(
-            _py("{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say."),
-            file=config.path,
-            address=shown(config.site),
-        )
+        text = _py("{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.")
+        raise Failed(text, file=config.path, address=shown(config.site))
     if not SITE.is_running():
         addresses = filter(None, (config.site, config.web_interface))
         preflight.require_free(addresses, "deploy/supervisord.conf")
@@ -141,32 +125,21 @@ def require_ports(config):
 
 def require_release(config):
     """_("The release that serves must listen where nginx will ask.")"""
-    if SupervisordConf(SITE.current).addresses != config.addresses:
-        raise Failed(
-            _py("{file} has other addresses than the release that serves: deploy/release.sh first, then this again."),
-            file=config.path,
-        )
+    if SupervisordConf(SITE.current).addresses() != config.addresses():
+        text = _py("{file} has other addresses than the release that serves: deploy/release.sh first, then this again.")
+        raise Failed(text, file=config.path)
 
 
 def require_settings():
     """_("The .env must fit the host name: it is the administrator's, and nothing here changes it.")"""
-    SITE.user = SiteUser(SITE.var)
-    release = Release(SITE, target(SITE.current))
-    said = release.manage("shell", "--no-imports", "-c", SETTINGS.format(domain=DOMAIN))
-    answers, https = said.split()
+    ask = ("shell", "--no-imports", "-c", SETTINGS.format(domain=DOMAIN))
+    answers, https = current_release().manage(*ask).split()
     if answers != "True":
-        raise Failed(
-            _py("ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there, then run this again."),
-            env=SECRETS[0],
-            domain=DOMAIN,
-        )
+        text = _py("ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there, then run this again.")
+        raise Failed(text, env=SECRETS[0], domain=DOMAIN)
     if https == "True" and not CERTIFICATE.exists():
-        raise Failed(
-            _py("HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or write HTTPS=off, then run this again."),
-            env=SECRETS[0],
-            domain=DOMAIN,
-            certificate=CERTIFICATE,
-        )
+        text = _py("HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or write HTTPS=off, then run this again.")
+        raise Failed(text, env=SECRETS[0], domain=DOMAIN, certificate=CERTIFICATE)
 
 
 def account():
@@ -206,10 +179,8 @@ def make_folders(changes):
     changes.folder(SITE.path, 0o755)
     changes.folder(SITE.var, 0o711, USER)
     log = SITE.var / "log"
-    if not log.exists() and changes.announce("+", f"{log}/"):
-        #: As its owner: root follows no link that the site may have put there.
-        with SiteUser(SITE.var).touches_files():
-            log.mkdir(mode=0o750)
+    if not log.exists():
+        changes.make("+", f"{log}/", make_log_folder, log)
 
 
 def make_first_release(changes, options):
@@ -221,14 +192,22 @@ def make_first_release(changes, options):
         command += ["--wheelhouse", str(options.wheelhouse)]
     if options.offline:
         command.append("--offline")
-    if changes.announce("$", " ".join(command)):
-        if subprocess.run(command, check=False).returncode:
-            raise Failed(
-                _py("There is no first release, as said above: nothing was started."),
-            )
-        #: SQLite gives its journals the mode of the database.
-        with SiteUser(SITE.var).touches_files():
-            (SITE.var / "db.sqlite3").chmod(0o640)
+    changes.make("$", " ".join(command), make_release, command)
+
+
+def make_log_folder(log):
+    """_("As its owner: root follows no link that the site may have put there.")"""
+    with SiteUser(SITE.var).touches_files():
+        log.mkdir(mode=0o750)
+
+
+def make_release(command):
+    if subprocess.run(command, check=False).returncode:
+        text = _py("There is no first release, as said above: nothing was started.")
+        raise Failed(text)
+    #: SQLite gives its journals the mode of the database.
+    with SiteUser(SITE.var).touches_files():
+        (SITE.var / "db.sqlite3").chmod(0o640)
 
 
 def turn_https_on(changes):
@@ -236,7 +215,7 @@ def turn_https_on(changes):
     env = SITE.path / ".env"
     if not CERTIFICATE.exists() or not env.exists():
         return False
-    return changes.edit(env, env.read_text().replace("\nHTTPS=off", "\nHTTPS=on"))
+    return changes.file(env, env.read_text().replace("\nHTTPS=off", "\nHTTPS=on"))
 
 
 def start(changes, service, settings_changed):
@@ -244,31 +223,27 @@ def start(changes, service, settings_changed):
         changes.run("service", service.name, "start")
     elif settings_changed:
         changes.run("service", service.name, "reload")
-    address = SupervisordConf(CODE).site
     deadline = time.monotonic() + START_SECONDS
-    while not changes.dry_run and not answers(address):
+    while not changes.dry_run and not SITE.is_running():
         if time.monotonic() > deadline:
-            raise Failed(
-                _py("The site does not answer at {address}: the logs in {folder} tell why."),
-                address=shown(address),
-                folder=SITE.var / "log",
-            )
+            text = _py("supervisord does not run: the logs in {folder} tell why.")
+            raise Failed(text, folder=SITE.var / "log")
         time.sleep(0.2)
+    if not changes.dry_run:
+        current_release().python("deploy/server", "health", "wait")
 
 
-def answers(address):
-    with suppress(OSError):
-        return ask(address, "/healthz", "localhost")[0] == 200
-    return False
+def current_release():
+    SITE.user = SiteUser(SITE.var)
+    return Release(SITE, target(SITE.current))
 
 
 def say_where(service):
     scheme = "https" if CERTIFICATE.exists() else "http"
     say(_py("The site answers at {address}"), address=f"{scheme}://{DOMAIN}/")
     if scheme == "http":
-        say(
-            _py("It has no certificate: whoever is on the way reads and changes its pages. To get one, and to use it:"),
-        )
+        text = _py("It has no certificate: whoever is on the way reads and changes its pages. To get one, and to use it:")
+        say(text)
         say(f"  certbot certonly --nginx -d {DOMAIN} --deploy-hook 'nginx -s reload'")
         say(f"  deploy/install.sh --service {service.name}")
 
@@ -276,10 +251,8 @@ def say_where(service):
 def uninstall(changes, service, options):
     service.require_name_of_site()
     if not SITE.path.exists():
-        raise Failed(
-            _py("Nothing is installed in {folder}."),
-            folder=FOLDER,
-        )
+        text = _py("Nothing is installed in {folder}.")
+        raise Failed(text, folder=FOLDER)
     with_data = options.yes or wants_data_removed()
     service.remove(changes, nginx_is_running())
     for name in RELEASES:
@@ -293,14 +266,10 @@ def uninstall(changes, service, options):
     user = account()
     if user and user.pw_dir == FOLDER:
         changes.run("userdel", USER)
-    if changes.announce("-", FOLDER):
-        SITE.path.rmdir()
+    changes.make("-", FOLDER, os.rmdir, SITE.path)
 
 
 def wants_data_removed():
-    say(
-        _py("Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way back. [y/N] "),
-        end="",
-        folder=FOLDER,
-    )
+    text = _py("Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way back. [y/N] ")
+    say(text, end="", folder=FOLDER)
     return sys.stdin.readline().strip().lower() in ("y", "yes", "o", "oui")

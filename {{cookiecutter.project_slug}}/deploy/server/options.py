@@ -14,36 +14,26 @@ class Parser(argparse.ArgumentParser):
             program,
             description=description,
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
             add_help=False,
             allow_abbrev=False,
             exit_on_error=False,
         )
         self.options = self.add_argument_group(_py("options"))
-        self.add_flag("-h", "--help", action="help", help=_py("show this help and end"))
+        self.flag("-h", "--help", action="help", help=_py("show this help and end"))
 
-    def add_flag(self, *names, help, action="store_true"):
+    def flag(self, *names, help, action="store_true"):
         self.options.add_argument(*names, action=action, help=help)
 
-    def add_value(self, name, metavar, help, default=None, check=None):
-        """_("An option with a value, which check(name, value) returns or refuses.")"""
+    def value(self, name, metavar, help, default=None, type=str):
         self.options.add_argument(
-            name,
-            metavar=metavar,
-            default=default,
-            type=lambda value: check(name, value) if check else value,
-            help=help,
+            name, metavar=metavar, help=help, default=default, type=type
         )
 
-    def add_packages(self):
+    def packages(self):
         """_("Where the packages of the venv come from.")"""
-        self.add_value(
-            "--wheelhouse",
-            _py("DIR"),
-            _py("also take packages from this folder"),
-            check=existing_folder,
-        )
-        self.add_flag(
+        text = _py("also take packages from this folder")
+        self.value("--wheelhouse", _py("DIR"), text, type=existing_folder)
+        self.flag(
             "--offline",
             help=_py("use no network; needs --wheelhouse DIR"),
         )
@@ -52,21 +42,14 @@ class Parser(argparse.ArgumentParser):
         try:
             found, others = self.parse_known_args(words)
         except argparse.ArgumentError as error:
-            raise Failed(
-                _py("{option} lacks its value, or takes none; {program} --help lists the options."),
-                option=error.argument_name,
-                program=self.prog,
-            ) from None
+            text = _py("{option} lacks its value, or takes none; {program} --help lists the options.")
+            raise Failed(text, option=error.argument_name, program=self.prog) from None
         if others:
-            raise Failed(
-                _py("{option} is not an option; {program} --help lists them."),
-                option=others[0],
-                program=self.prog,
-            )
+            text = _py("{option} is not an option; {program} --help lists them.")
+            raise Failed(text, option=others[0], program=self.prog)
         if vars(found).get("offline") and not found.wheelhouse:
-            raise Failed(
-                _py("--offline needs --wheelhouse DIR, a folder with the packages."),
-            )
+            text = _py("--offline needs --wheelhouse DIR, a folder with the packages.")
+            raise Failed(text)
         return found
 
     def format_help(self):
@@ -74,17 +57,12 @@ class Parser(argparse.ArgumentParser):
         return super().format_help().replace("usage:", _py("Usage:"), 1)
 
 
-def folder(option, value):
-    if not value:
-        raise Failed(_py("{option} needs a folder."), option=option)
+def folder(value):
     return Path(value).resolve()
 
 
-def existing_folder(option, value):
-    if not Path(value).is_dir() or not value:
-        raise Failed(
-            _py("{option} needs a folder that exists, not \"{value}\"."),
-            option=option,
-            value=value,
-        )
-    return Path(value).resolve()
+def existing_folder(value):
+    if not value or not Path(value).is_dir():
+        text = _py("--wheelhouse needs a folder that exists, not \"{value}\".")
+        raise Failed(text, value=value)
+    return folder(value)

@@ -27,11 +27,8 @@ def main(words):
     os.nice(5)
     handle_signals(interrupt)
     serves = release(options)
-    say(
-        _py("{release} is in place ({seconds} s)."),
-        release=serves,
-        seconds=round(time.monotonic() - began),
-    )
+    text = _py("{release} is in place ({seconds} s).")
+    say(text, release=serves, seconds=round(time.monotonic() - began))
 
 
 def parse(words):
@@ -39,18 +36,13 @@ def parse(words):
         PROGRAM,
         _py("Puts the code of this folder into service on a server, without losing a request."),
     )
-    parser.add_flag(
+    parser.flag(
         "--rollback",
         help=_py("put the previous release into service again"),
     )
-    parser.add_value(
-        "--into",
-        _py("DIR"),
-        _py("the folder of the site, by default") + f" {FOLDER}",
-        Path(FOLDER),
-        folder,
-    )
-    parser.add_packages()
+    text = _py("the folder of the site, by default") + f" {FOLDER}"
+    parser.value("--into", _py("DIR"), text, Path(FOLDER), folder)
+    parser.packages()
     return parser.parse(words)
 
 
@@ -58,10 +50,10 @@ def release(options):
     """_("Makes a release or goes back, and returns the name of the one that serves. What fails is undone.")"""
     path = options.into
     if CODE in (path, *path.parents):
-        raise Failed(
-            _py("{folder} holds the code itself: keep the code elsewhere, or name another folder (--into)."),
-            folder=path,
-        )
+        text = _py("{folder} holds the code itself: keep the code elsewhere, or name another folder (--into).")
+        raise Failed(text, folder=path)
+    #: A config that cannot be read is refused before anything is made.
+    config = None if options.rollback else SupervisordConf(CODE)
     site = SiteFolder(path)
     site.prepare()
     site.lock()
@@ -71,7 +63,7 @@ def release(options):
         if options.rollback:
             roll_back(site)
         else:
-            make_release(site, options)
+            make_release(site, config, options)
     except (Failed, OSError) as failure:
         handle_signals(signal.SIG_IGN)
         complain(failure)
@@ -83,10 +75,10 @@ def release(options):
     return target(site.current)
 
 
-def make_release(site, options):
+def make_release(site, config, options):
     """_("Until the second migration, the site and its data stay untouched.")"""
     new = Release(site, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-    require_same_addresses(site, SupervisordConf(CODE))
+    require_same_addresses(site, config)
     needed = NEEDED_MEGABYTES + site.database_megabytes()
     preflight.require_space(site.path, needed, PROGRAM)
     site.begin(new.name)
@@ -119,10 +111,8 @@ def make_release(site, options):
 def roll_back(site):
     """_("The previous release is whole and was in service: it needs no rehearsal.")"""
     if not target(site.previous):
-        raise Failed(
-            _py("There is no previous release in {folder}: nothing to go back to."),
-            folder=site.path,
-        )
+        text = _py("There is no previous release in {folder}: nothing to go back to.")
+        raise Failed(text, folder=site.path)
     old = Release(site, target(site.previous))
     require_same_addresses(site, old.config)
     site.begin(old.name)
@@ -150,17 +140,15 @@ def say_what_remains(site, new, before):
     bin = site.current / "venv" / "bin"
     files = [site.releases / release / config for release in (before, new.name)]
     if not site.is_running():
+        text = _py("supervisord does not run. To start it, as {user}: {command}")
         say(
-            _py("supervisord does not run. To start it, as {user}: {command}"),
+            text,
             user=site.user.account.pw_name,
             command=f"{bin}/supervisord -c {site.current / config}",
         )
     elif before and not filecmp.cmp(*files, shallow=False):
-        say(
-            _py("{config} has changed, and supervisord reads it only when told. For its programs: {command} update. For all else, stop supervisord and start it again."),
-            config=config,
-            command=f"{bin}/supervisorctl",
-        )
+        text = _py("{config} has changed, and supervisord reads it only when told. For its programs: {command} update. For all else, stop supervisord and start it again.")
+        say(text, config=config, command=f"{bin}/supervisorctl")
 
 
 def say_what_waits(site):
@@ -169,11 +157,8 @@ def say_what_waits(site):
     if os.geteuid() != 0 or site.path != Path(FOLDER) or name is None:
         return
     if outdated := Service(name).outdated():
-        say(
-            _py("Not in place yet: {files}. To change that: deploy/install.sh --service {name}"),
-            files=", ".join(map(str, outdated)),
-            name=name,
-        )
+        text = _py("Not in place yet: {files}. To change that: deploy/install.sh --service {name}")
+        say(text, files=", ".join(map(str, outdated)), name=name)
 
 
 def require_same_addresses(site, new):
@@ -181,14 +166,13 @@ def require_same_addresses(site, new):
     if not site.is_running():
         return
     try:
-        same = SupervisordConf(site.current).addresses == new.addresses
+        same = SupervisordConf(site.current).addresses() == new.addresses()
     except Failed:
         same = False
     if not same:
+        text = _py("The group or an address in {file} has changed, and a running supervisord keeps those that it has. Stop it ({stop}), run this again, and start it; on a server, deploy/install.sh starts it and tells nginx.")
         raise Failed(
-            _py("The group or an address in {file} has changed, and a running supervisord keeps those that it has. Stop it ({stop}), run this again, and start it; on a server, deploy/install.sh starts it and tells nginx."),
-            file=new.path,
-            stop=f"{site.current}/venv/bin/supervisorctl shutdown",
+            text, file=new.path, stop=f"{site.current}/venv/bin/supervisorctl shutdown"
         )
 
 

@@ -144,11 +144,8 @@ class Release:
 
     def require_name(self, answer):
         if answer != (200, f"ok {self.name}\n"):
-            raise Failed(
-                _py("/healthz answers {answer} instead of 200 and the name {release}."),
-                answer=answer,
-                release=self.name,
-            )
+            text = _py("/healthz answers {answer} instead of 200 and the name {release}.")
+            raise Failed(text, answer=answer, release=self.name)
 
     def publish_static_files(self):
         """_("Moves those of the rehearsal: the site, which serves, never sees half of one.")"""

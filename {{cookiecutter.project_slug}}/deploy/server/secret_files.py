@@ -11,9 +11,10 @@ def new_secret():
     return "".join(secrets.choice(letters) for _ in range(64))
 
 
-def write_env(env, example, group=None):
-    """_("The example with a secret key of its own.")"""
+def write_env(env, group=None, example=None):
+    """_("The example, as a rule the one beside it, with a secret key of its own.")"""
     if not env.exists():
+        example = example or env.with_name(".env.example")
         text = example.read_text(encoding="utf-8")
         write(env, text.replace("\nSECRET_KEY=", f"\nSECRET_KEY={new_secret()}"), group)
 

@@ -71,10 +71,8 @@ class Service:
 
     def __init__(self, name):
         if not re.fullmatch("[a-z][a-z0-9_-]*", name):
-            raise Failed(
-                _py("{name} is no name for a service: write small letters, digits, - and _."),
-                name=name,
-            )
+            text = _py("{name} is no name for a service: use small letters, digits, - and _ only.")
+            raise Failed(text, name=name)
         self.name = name
         #: The init system that runs the machine, not one that is merely installed
         self.systemd = Path("/run/systemd/system").is_dir()
@@ -104,19 +102,14 @@ class Service:
         links = [path for path in self.links if os.path.lexists(path)]
         taken += [path for path in links if not self.is_our_link(path)]
         if taken:
-            raise Failed(
-                _py("{path} belongs to another service: give this site a name of its own, with --service NAME."),
-                path=taken[0],
-            )
+            text = _py("{path} belongs to another service: give this site a name of its own, with --service NAME.")
+            raise Failed(text, path=taken[0])
 
     def require_name_of_site(self):
         installed = installed_as()
         if installed not in (None, self.name):
-            raise Failed(
-                _py("{folder} is the service {installed}: --service {installed}"),
-                folder=FOLDER,
-                installed=installed,
-            )
+            text = _py("{folder} is the service {installed}: --service {installed}")
+            raise Failed(text, folder=FOLDER, installed=installed)
 
     def is_our_link(self, path):
         return path.is_symlink() and os.readlink(path) == self.links[path]

@@ -39,19 +39,14 @@ class SiteFolder:
             if os.geteuid() != 0:
                 self.var.mkdir(parents=True, exist_ok=True)
             elif not self.var.is_dir():
-                raise Failed(
-                    _py("{folder} is missing: deploy/install.sh makes it."),
-                    folder=self.var,
-                )
+                text = _py("{folder} is missing: deploy/install.sh makes it.")
+                raise Failed(text, folder=self.var)
             self.user = SiteUser(self.var)
             self.releases.mkdir(exist_ok=True)
             self.venvs.mkdir(exist_ok=True)
         except OSError as error:
-            raise Failed(
-                _py("{folder} cannot be written ({reason}): run this as its owner, or as root."),
-                folder=self.path,
-                reason=error.strerror,
-            ) from None
+            text = _py("{folder} cannot be written ({reason}): run this as its owner, or as root.")
+            raise Failed(text, folder=self.path, reason=error.strerror) from None
 
     def lock(self):
         lock(
@@ -134,7 +129,7 @@ class SiteFolder:
     def write_secrets(self, release):
         """_("They stand outside the releases, which share them.")"""
         group = self.user.account.pw_gid if self.user.switched else None
-        secret_files.write_env(self.path / ".env", release / ".env.example", group)
+        secret_files.write_env(self.path / ".env", group, release / ".env.example")
         secret_files.write_password(self.path / "web_interface.conf", group)
 
 

@@ -14,16 +14,11 @@ class SiteUser:
         self.account = pwd.getpwuid(var.stat().st_uid)
         self.switched = os.geteuid() == 0
         if self.account.pw_uid != os.geteuid() and not self.switched:
-            raise Failed(
-                _py("{folder} belongs to {user}: only root and {user} may release. Use sudo."),
-                folder=var,
-                user=self.account.pw_name,
-            )
+            text = _py("{folder} belongs to {user}: only root and {user} may release. Use sudo.")
+            raise Failed(text, folder=var, user=self.account.pw_name)
         if self.account.pw_uid == 0:
-            raise Failed(
-                _py("{folder} belongs to root, and a site must not run as root: give it to another user (chown -R)."),
-                folder=var,
-            )
+            text = _py("{folder} belongs to root, and a site must not run as root: give it to another user (chown -R).")
+            raise Failed(text, folder=var)
 
     @contextmanager
     def touches_files(self):

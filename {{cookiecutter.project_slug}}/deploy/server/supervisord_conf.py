@@ -1,6 +1,6 @@
 """_("What deploy/supervisord.conf says of the site's addresses, by supervisor's own rules of reading.")"""
 
-#: supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules: supervisor/options.py, UnhosedConfigParser and read_include_config; supervisor/datatypes.py, inet_address.
+#: supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules: supervisor/options.py, UnhosedConfigParser and read_config; supervisor/datatypes.py, inet_address.
 
 import configparser
 import glob
@@ -15,7 +15,7 @@ WEB_INTERFACE = "inet_http_server"
 
 
 class SupervisordConf:
-    """_("The config of the code in this folder. Its addresses are as socket.connect() takes them: (host, port), or the path of a UNIX socket.")"""
+    """_("The config of the code in this folder. site and web_interface are addresses as socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.")"""
 
     def __init__(self, code):
         self.path = code / "deploy" / "supervisord.conf"
@@ -26,70 +26,60 @@ class SupervisordConf:
             inline_comment_prefixes=(";", "#"), strict=False
         )
         self.read(self.path)
-        for pattern in (self.value("include", "files") or "").split():
+        for pattern in self.value("include", "files").split():
             for file in sorted(glob.glob(str(self.path.parent / pattern))):
                 self.read(file)
         self.site = self.site_address()
         self.web_interface = self.web_interface_address()
 
-    @property
     def addresses(self):
         """_("Both as they are written, wherever the code lies.")"""
-        return [
-            self.parser.get(section, key, fallback=None)
-            for section, key in ((SITE, "socket"), (WEB_INTERFACE, "port"))
-        ]
+        return self.written(SITE, "socket"), self.written(WEB_INTERFACE, "port")
 
     def read(self, file):
         try:
             self.parser.read(file, encoding="utf-8")
         except configparser.Error as error:
-            raise Failed(
-                _py("{file} cannot be read: {reason}"),
-                file=file,
-                reason=" ".join(str(error).split()),
-            ) from None
+            text = _py("{file} cannot be read: {reason}")
+            raise Failed(text, file=file, reason=" ".join(str(error).split())) from None
+
+    def written(self, section, key):
+        return self.parser.get(section, key, fallback="")
 
     def value(self, section, key):
-        """_("The value, its %(here)s and the like filled in; None where there is none.")"""
-        value = self.parser.get(section, key, fallback=None)
+        """_("With %(here)s and the like filled in.")"""
         try:
-            return value and value % self.expansions
+            return self.written(section, key) % self.expansions
         except (KeyError, TypeError, ValueError):
-            raise self.refusal(section, key, value) from None
+            raise self.refusal(section, key) from None
 
     def site_address(self):
         if not self.parser.has_section(SITE):
-            raise Failed(
-                _py("{file} has no [{section}]. deploy/server/facts.py and deploy/supervisord.conf must name the same group."),
-                file=self.path,
-                section=SITE,
-            )
-        value = self.value(SITE, "socket") or ""
+            text = _py("{file} has no [{section}]. deploy/server/facts.py and deploy/supervisord.conf must name the same group.")
+            raise Failed(text, file=self.path, section=SITE)
+        value = self.value(SITE, "socket")
         if value.startswith("unix:///"):
             return os.path.normpath(value.removeprefix("unix://"))
-        found = re.fullmatch(r"tcp://([^\s:]+):(\d+)", value)
-        if not found:
-            raise self.refusal(SITE, "socket", value)
-        return local_host(found[1]), int(found[2])
+        if found := re.fullmatch(r"tcp://([^\s:]+):(\d+)", value):
+            return local_host(found[1]), int(found[2])
+        raise self.refusal(SITE, "socket")
 
     def web_interface_address(self):
-        """_("None where there is no web interface.")"""
         if not self.parser.has_section(WEB_INTERFACE):
             return None
-        value = self.value(WEB_INTERFACE, "port") or ""
-        host, _, port = value.rpartition(":")
+        host, _, port = self.value(WEB_INTERFACE, "port").rpartition(":")
         if not port.isdecimal():
-            raise self.refusal(WEB_INTERFACE, "port", value)
+            raise self.refusal(WEB_INTERFACE, "port")
         return local_host(host.lower()), int(port)
 
-    def refusal(self, section, key, value):
+    def refusal(self, section, key):
+        text = _py("{file} cannot be used: {key} = {value} in [{section}]. Write an address and a port, as 127.0.0.1:8000.")
         return Failed(
-            _py("{file} cannot be used: {key} = {value} in [{section}]. Write an address and a port, as 127.0.0.1:8000."),
+            text,
             file=self.path,
             section=section,
             key=key,
-            value=value,
+            value=self.written(section, key),
         )
 
 

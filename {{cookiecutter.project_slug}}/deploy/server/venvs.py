@@ -89,10 +89,8 @@ class Venv:
                 _py("Making the venv (virtualenv)"),
                 ("virtualenv", "--python", PYTHON, self.path),
             )
-        raise Failed(
-            _py("{python} can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv"),
-            python=PYTHON,
-        )
+        text = _py("{python} can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv")
+        raise Failed(text, python=PYTHON)
 
     def finish(self):
         """_("supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's path.")"""
