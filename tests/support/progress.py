@@ -6,11 +6,36 @@ from collections.abc import Sequence
 
 import pytest
 
-# Files that are taken apart by their tests' parameter: a machine each, a language each.
-BY_PARAMETER = ("test_debian", "test_life")
+# Files that are taken apart by their tests' parameter: a machine each, a language each, and so on.
+BY_PARAMETER = ("test_debian", "test_document_commands", "test_life", "test_pythons")
 # Seconds of each part in the quick run and in the whole one, as their last lines say on two
 # processors; what takes less than three is not here. The longest parts begin first.
-SECONDS: dict[str, tuple[int, int]] = {}
+SECONDS = {
+    "test_debian[bookworm-systemd]": (0, 200),
+    "test_debian[bookworm-sysvinit]": (0, 200),
+    "test_debian[trixie-systemd]": (0, 200),
+    "test_debian[trixie-sysvinit]": (0, 200),
+    "test_bootstrap": (0, 200),
+    "test_release": (0, 200),
+    "test_no_request_lost": (0, 150),
+    "test_proof": (40, 120),
+    "test_lesson_troubles": (0, 120),
+    "test_document_commands[README.md]": (0, 100),
+    "test_web_interface": (0, 100),
+    "test_lesson": (5, 100),
+    "test_init_script": (0, 100),
+    "test_trouble": (0, 100),
+    "test_supervisor_plugin": (0, 80),
+    "test_life[en]": (60, 60),
+    "test_life[fr]": (60, 60),
+    "test_pages": (0, 60),
+    "test_demo": (0, 40),
+    "test_files": (10, 40),
+    "test_site": (0, 40),
+    "test_machine": (0, 40),
+    "test_running": (40, 40),
+    "test_post_gen": (30, 40),
+}
 
 
 def part_of(nodeid: str) -> str:
@@ -53,16 +78,13 @@ class Progress:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         part = part_of(report.nodeid)
         self.spent[part] += report.duration
-        if report.when == "teardown" and self.left[part]:
-            self.left[part] -= 1
-            if not self.left[part]:
-                self.say(f"{part}: {self.spent[part]:.0f} s")
-
-    def say(self, text: str) -> None:
-        terminal = self.config.pluginmanager.getplugin("terminalreporter")
-        elapsed, over = divmod(round(time.monotonic() - self.begin), 60)
-        terminal.ensure_newline()
-        terminal.write_line(f"{elapsed:3}:{over:02}  {text}")
+        if report.when != "teardown":
+            return
+        self.left[part] -= 1
+        if self.left[part] == 0:
+            elapsed = "{:3}:{:02}".format(*divmod(round(time.monotonic() - self.begin), 60))
+            terminal = self.config.pluginmanager.getplugin("terminalreporter")
+            terminal.write_line(f"{elapsed}  {part}: {self.spent[part]:.0f} s")
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
