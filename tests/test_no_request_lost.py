@@ -175,7 +175,7 @@ def test_a_killed_supervisord_frees_the_port_while_requests_run(site: Site) -> N
 def test_a_stop_lets_a_request_end(site: Site, command: tuple[str, ...]) -> None:
     assert answer_while(site, lambda: site.supervisorctl(*command, check=True)) == "slow\n"
     left = {site.pid} if command == ("stop", "all") else set()
-    eventually(lambda: set(site.processes()) == left, 20)
+    eventually(lambda: set(site.processes()) == left, 10)
 
 
 def test_a_stopped_site_refuses_until_it_is_started(site: Site) -> None:

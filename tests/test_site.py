@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.pages import SLOW_PAGE, answer_while
 from support.project import Site
 from support.waiting import eventually
 
@@ -22,11 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made(make_site: Callable[..., Site]) -> Site:
-    """A bootstrapped site with a slow page."""
-    site = make_site(project_name='L\'Été "sûr"', project_slug="ete")
-    with (site.path / "ete" / "urls.py").open("a") as urls:
-        urls.write(SLOW_PAGE)
-    return site
+    return make_site(project_name='L\'Été "sûr"', project_slug="ete")
 
 
 @pytest.fixture
@@ -124,32 +119,6 @@ def test_only_the_owner_may_open_the_unix_socket(site: Site) -> None:
     mode = (site.path / "var" / "ctl.sock").stat().st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) == 0o700
-
-
-def test_a_killed_worker_is_replaced(site: Site) -> None:
-    masters = site.masters()
-    master = masters["gu-ete:master-1"]
-    killed = site.workers(master)[0]
-    os.kill(killed, signal.SIGKILL)
-    eventually(lambda: killed not in site.workers(master) and site.workers(master), 5)
-    eventually(site.answers, 5)
-    assert site.masters() == masters
-
-
-def test_a_killed_master_is_replaced(site: Site) -> None:
-    masters = site.masters()
-    workers = site.workers(masters["gu-ete:master-1"])
-    os.kill(masters["gu-ete:master-1"], signal.SIGKILL)
-    eventually(site.answers, 5)
-    eventually(lambda: len(site.masters()) == 2, 10)
-    assert site.masters()["gu-ete:master-2"] == masters["gu-ete:master-2"]
-    assert site.masters()["gu-ete:master-1"] != masters["gu-ete:master-1"]
-    eventually(lambda: not any(map(site.alive, workers)), 5)
-
-
-def test_a_request_in_progress_outlives_the_shutdown(site: Site) -> None:
-    assert answer_while(site, lambda: site.supervisorctl("shutdown", check=True)) == "slow\n"
-    eventually(lambda: site.processes() == [], 10)
 
 
 def test_a_killed_supervisord_leaves_no_orphan(site: Site) -> None:
