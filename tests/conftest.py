@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,43 +15,50 @@ from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 from pytest_cookies.plugin import Cookies, Result
 from support.commands import ENVIRONMENT, lack, require
-from support.debian import SUITES
 from support.ports import free_port
-from support.project import Project, Site
+from support.progress import Progress, part_of, seconds
+from support.project import Project, Site, copy_venv
 from support.template import copy_template
 from xdist.scheduler import LoadFileScheduling
 
-# The files that take longest, the longest first: what is left for the end is short, and the
-# workers end together.
-LONGEST = (
-    *("debian", "bootstrap", "release", "document_commands", "lesson_troubles", "proof"),
-    *("no_request_lost", "web_interface", "lesson", "init_script", "trouble"),
-    *("supervisor_plugin", "pages", "demo", "files", "site", "nginx"),
-)
+# A file system in memory, and the bytes that the sites of all workers need there.
+MEMORY, ROOM = "/dev/shm", 3 * 10**9
+# uv is among the tests' own packages.
+WITH_UV = {**ENVIRONMENT, "PATH": f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"}
+# The options of pytest that name tests, as files do: what is named is run, slow or not.
+NAMING = ("keyword", "markexpr", "lf")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--thorough", action="store_true", help="10,000 projects instead of 300")
+    parser.addoption("--all", action="store_true", help="every test, the slow ones too")
+    parser.addoption("--thorough", action="store_true", help="--all, with 10,000 projects, not 300")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gives the tests' commands the default SIGINT, and Hypothesis its profile.
+    """Chooses the tests, gives their commands the default SIGINT, and Hypothesis its profile.
 
     The ordinary run tries the same examples each time; the thorough one goes on searching.
     """
+    everything = config.getoption("--all") or config.getoption("--thorough")
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    quick = not (everything or named or any(map(config.getoption, NAMING)))
+    config.option.quick = quick
+    if quick:
+        config.option.markexpr = "not slow"
     # A shell's background process ignores it, and so would each command that a test interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     thorough = config.getoption("--thorough")
-    number = 10_000 if thorough else 300
     health = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     settings.register_profile(
         "ours",
-        max_examples=number,
+        max_examples=10_000 if thorough else 50 if quick else 300,
         derandomize=not thorough,
         deadline=None,
         suppress_health_check=health,
     )
     settings.load_profile("ours")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Progress(config, quick, everything))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -58,22 +66,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the order of LONGEST, then of their names."""
-    rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest parts first: what is left for the end is short, and the workers end together."""
+    items.sort(key=lambda item: -seconds(part_of(item.nodeid), config.option.quick))
 
 
-class OneWorkerPerSite(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """The tests of a file share the site that they start; those of a Debian, its machines."""
+class OneWorkerPerPart(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """The tests of a part share the site that they start."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = super()._split_scope(nodeid)
-        return file + "".join(suite for suite in SUITES if f"[{suite}-" in nodeid)
+        return part_of(nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneWorkerPerSite:
-    return OneWorkerPerSite(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneWorkerPerPart:
+    return OneWorkerPerPart(config, log)
 
 
 @pytest.fixture
@@ -83,6 +89,15 @@ def as_root() -> None:
         lack("only root can do this")
 
 
+def memory() -> str | None:
+    """MEMORY, where it has room and lets programs run: venvs come and go there in no time."""
+    with suppress(OSError):
+        disk = os.statvfs(MEMORY)
+        if disk.f_bavail * disk.f_frsize > ROOM and not disk.f_flag & os.ST_NOEXEC:
+            return MEMORY
+    return None
+
+
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A folder with a short path, for a UNIX socket's path has 107 bytes at most.
@@ -90,7 +105,7 @@ def short_folder() -> Iterator[Path]:
     Temporary files go there too, also those of commands: Cookiecutter leaves some behind, and so
     does whatever a test kills.
     """
-    folder = Path(tempfile.mkdtemp(prefix="dgs"))
+    folder = Path(tempfile.mkdtemp(prefix="dgs", dir=memory()))
     folder.chmod(0o1777)  # as /tmp: for the users that a test plays, too
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(folder))
@@ -138,25 +153,39 @@ def bake(try_bake: Callable[..., Result]) -> Callable[..., Project]:
     return bake
 
 
+@pytest.fixture(scope="session")
+def made_venv(bake: Callable[..., Project]) -> Path:
+    """A venv that bootstrap.sh has made with uv. Sites get copies: making one takes longest."""
+    project = bake(bind=f"127.0.0.1:{free_port()}", web_interface="off")
+    project.run("./bootstrap.sh", env=WITH_UV)
+    return project.path / "venv"
+
+
 @pytest.fixture(scope="module")
-def make_site(bake: Callable[..., Project]) -> Iterator[Callable[..., Site]]:
-    """Bakes and bootstraps a site on ports of its own (with uv, the faster way)."""
+def make_site(bake: Callable[..., Project], made_venv: Path) -> Iterator[Callable[..., Site]]:
+    """Bakes and bootstraps a site on ports of its own; where its Python may be any, with a venv."""
     sites = []
 
-    def make(environment: dict[str, str] | None = None, **answers: str) -> Site:
+    def make(python: Path | None = None, **answers: str) -> Site:
         port, web_port = free_port(), free_port()
         answers.setdefault("bind", f"127.0.0.1:{port}")
         answers.setdefault("web_interface", f"127.0.0.1:{web_port}")
         site = Site(bake(**answers).path, port, web_port)
         sites.append(site)
-        path = f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"
-        site.run("./bootstrap.sh", env={**ENVIRONMENT, "PATH": path, **(environment or {})})
+        environment = WITH_UV
+        if python:
+            environment = {**WITH_UV, "PATH": f"{python.parent}:{WITH_UV['PATH']}"}
+        else:
+            copy_venv(made_venv, site.path / "venv")
+        site.run("./bootstrap.sh", env=environment)
         return site
 
     yield make
     # All at once: each waits for its masters to end.
     with ThreadPoolExecutor() as pool:
         list(pool.map(Site.stop, sites))
+    for site in sites:
+        shutil.rmtree(site.path.parent)
 
 
 @pytest.fixture(scope="session")

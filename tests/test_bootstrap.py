@@ -29,6 +29,8 @@ from support.project import Project, Site
 from support.waiting import eventually
 from support.wheels import tiny_wheel
 
+pytestmark = pytest.mark.slow
+
 TOOLS = ("uv", "pip")
 VENV = {"uv": "Making the venv (uv)", "pip": "Making the venv"}
 INSTALL = {"uv": "Installing the requirements (uv)", "pip": "Installing the requirements"}

@@ -19,6 +19,8 @@ from support.template import ROOT
 
 from local_extensions.translations import translate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(short_folder: Path) -> Iterator[Path]:

@@ -28,7 +28,6 @@ NOT_RUN = {
     "apt install git python3-venv": "root's; .ci/run installs them",
     "script/bench figures": "takes minutes, on a machine that does nothing else",
     "script/bench compare": "takes half an hour; bench/RESULTS.md is what it writes",
-    "script/test --all": "the tests have no tiers yet",
     "script/lock --upgrade": "takes the versions of the day, whatever they are",
     "pre-commit install": "not among the requirements; test_documents.py reads its settings",
     'docker run --rm --init --privileged --volume "$PWD:/template" --volume /tmp'
@@ -37,7 +36,8 @@ NOT_RUN = {
 # What the others show.
 SHOWN = {
     "script/demo": "The site answers at http://127.0.0.1:",
-    "script/test": "tests/booted/test_debian.py::",
+    "script/test": "tests/test_life.py::",
+    "script/test --all": "tests/booted/test_debian.py::",
     "script/demo stop": "Stopping ",
     'script/demo language=fr project_name="Mon site"': "Le site répond à http://127.0.0.1:",
     "cookiecutter gh:org/django-gunicorn-supervisor": "[12/12]",
@@ -168,6 +168,7 @@ def versions(folder: Path) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.slow
 def test_a_newcomer_can_type_every_command(newcomer: Newcomer, document: str) -> None:
     require("chromium")
     pictures = [

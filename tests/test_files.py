@@ -180,17 +180,14 @@ def site(request: pytest.FixtureRequest, make_site: Callable[..., Site]) -> Site
     return make_site(language=request.param, project_name='L\'Été – 100 % "sûr" 😀')
 
 
-def test_its_own_tests_pass(site: Site) -> None:
-    done = site.python("manage.py", "test")
-    assert re.search(r"Ran [1-9]\d* tests", done.stderr)
-
-
+@pytest.mark.slow
 def test_django_finds_nothing_to_say(site: Site) -> None:
     production = {"HTTPS": "on", "PATH": "/usr/bin:/bin"}
     site.python("manage.py", "check", "--deploy", "--fail-level", "WARNING", env=production)
     site.python("manage.py", "makemigrations", "--check")
 
 
+@pytest.mark.slow
 def test_settings_are_safe_without_env(site: Site) -> None:
     """A server without .env: no DEBUG, https only, and no start without a secret key."""
     with moved(site.path / ".env"):
@@ -202,10 +199,12 @@ def test_settings_are_safe_without_env(site: Site) -> None:
         assert "SECRET_KEY" in site.python("manage.py", "check", check=False).stderr
 
 
+@pytest.mark.slow
 def test_gunicorn_accepts_its_settings(site: Site) -> None:
     site.run("venv/bin/gunicorn", "--check-config", "--config", "deploy/gunicorn.conf.py")
 
 
+@pytest.mark.slow
 def test_sqlite_takes_writers_in_turn(site: Site) -> None:
     show = (
         "from django.db import connection as c; c.ensure_connection();"

@@ -22,11 +22,13 @@ from typing import Any
 import pytest
 from support.commands import ENVIRONMENT, Run, lack, require
 from support.files import moved
-from support.pages import SLOW_PAGE
+from support.pages import SLOW_PAGE, answer_while
 from support.ports import free_port
 from support.project import Project, Site
-from support.service_files import filled
+from support.service_files import filled, name_folder
 from support.template import LANGUAGES
+
+pytestmark = pytest.mark.slow
 
 USER = "www-data"
 ACTIONS = ("start", "stop", "restart", "try-restart", "reload", "force-reload", "status")
@@ -34,7 +36,7 @@ ACTIONS = ("start", "stop", "restart", "try-restart", "reload", "force-reload", 
 
 @dataclass
 class Server(Site):
-    """A site in its install_dir, and its init script where only root may write."""
+    """A site in its folder, and its init script where only root may write."""
 
     script: Path = Path()
 
@@ -84,12 +86,12 @@ def made(bake: Callable[..., Project], root_folder: Path) -> Iterator[Server]:
     path, home, tools = (root_folder / name for name in ("site", "home", "tools"))
     port, web_port = free_port(), free_port()
     project = bake(
-        install_dir=str(path),
         run_user=USER,
         bind=f"127.0.0.1:{port}",
         web_interface=f"127.0.0.1:{web_port}",
         project_slug="chess",
     )
+    name_folder(project.path, path)
     shutil.copytree(project.path, path)
     (path / "current").symlink_to(".")  # it is its own release
     with (path / "chess" / "urls.py").open("a") as urls:
@@ -462,14 +464,12 @@ def test_it_starts_after_a_kill(running: Server) -> None:
 
 
 def test_stop_lets_a_request_end_and_returns_once_everything_is_gone(running: Server) -> None:
-    answers: list[str] = []
-    request = in_background(lambda: answers.append(running.get("/slow", timeout=20).text))
-    time.sleep(0.5)
-    running.init("stop")
-    assert running.processes() == []
-    assert not running.pidfile.exists()
-    request.join()
-    assert answers == ["slow\n"]
+    def stop() -> None:
+        running.init("stop")
+        assert running.processes() == []
+        assert not running.pidfile.exists()
+
+    assert answer_while(running, stop) == "slow\n"
 
 
 def test_the_supervisord_of_another_site_is_left_alone(stopped: Server, root_folder: Path) -> None:

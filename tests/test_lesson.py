@@ -215,6 +215,7 @@ def lines_of(document: Document) -> Iterator[tuple[str, str]]:
             yield text, sample if following == "text" else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answers",
     [{"language": "en"}, {"language": "fr", "web_interface": "off"}],

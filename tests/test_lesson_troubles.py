@@ -16,6 +16,8 @@ from support.ports import free_port, listens
 from support.project import Project
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Trouble:

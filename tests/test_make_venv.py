@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.commands import ENVIRONMENT, Run
 from support.template import ROOT
 
@@ -21,6 +22,7 @@ def make_venv(clone: Path, lock: str) -> Run:
     )
 
 
+@pytest.mark.slow
 def test_a_venv_is_made_anew_when_its_lock_changes(folder: Path) -> None:
     clone = folder / "clone"
     (clone / "script").mkdir(parents=True)

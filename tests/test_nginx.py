@@ -3,17 +3,18 @@
 import re
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.commands import ENVIRONMENT
 from support.nginx import ASCII_DOMAIN, DOMAIN, Nginx, make_certificate, serving
 from support.ports import free_port
-from support.project import Project, Response, Site
+from support.project import Project, Response, Site, copy_venv
+from support.service_files import name_folder
 from support.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 # What Mozilla's Observatory looks for in every answer.
 HEADERS = {
@@ -26,21 +27,21 @@ HEADERS = {
 
 
 @pytest.fixture(scope="module")
-def site(bake: Callable[..., Project], short_folder: Path) -> Iterator[Site]:
-    """A running site in its install_dir, which is its own current release."""
+def site(bake: Callable[..., Project], made_venv: Path, short_folder: Path) -> Iterator[Site]:
+    """A running site in its folder, which is its own current release."""
     port, web_port = free_port(), free_port()
     path = short_folder / "nginx" / "site"
     project = bake(
-        install_dir=str(path),
         domain_name=DOMAIN,
         bind=f"127.0.0.1:{port}",
         web_interface=f"127.0.0.1:{web_port}",
     )
     shutil.copytree(project.path, path)
+    name_folder(path, path)
     (path / "current").symlink_to(".")
-    tools = f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"
+    copy_venv(made_venv, path / "venv")
     site = Site(path, port, web_port)
-    site.run("./bootstrap.sh", env={**ENVIRONMENT, "PATH": tools})
+    site.run("./bootstrap.sh")
     site.start()
     yield site
     site.stop()

@@ -16,21 +16,19 @@ from pathlib import Path
 import pytest
 from load import CLIENTS, visitors
 from support.files import moved
+from support.pages import SLOW_PAGE, answer_while, slow_request
 from support.project import Site
 from support.waiting import eventually
 
-# Pages that the template has not: one takes its time, one is sent slowly, two never end.
+pytestmark = pytest.mark.slow
+
+# Pages that the template has not: one is sent slowly, two never end.
 PAGES = """
 import re
 import threading
 import time
 
 from django.http import HttpResponse, StreamingHttpResponse
-
-
-def slow(request):
-    time.sleep(5)
-    return HttpResponse("slow\\n")
 
 
 def stream(request):
@@ -55,7 +53,7 @@ def address(request):
 
 
 urlpatterns += [
-    path(view.__name__, view) for view in (slow, stream, hang, spin, address)
+    path(view.__name__, view) for view in (stream, hang, spin, address)
 ]
 """
 
@@ -64,7 +62,7 @@ urlpatterns += [
 def made(make_site: Callable[..., Site]) -> Site:
     site = make_site(project_slug="lost")
     with (site.path / "lost" / "urls.py").open("a") as urls:
-        urls.write(PAGES)
+        urls.write(SLOW_PAGE + PAGES)
     return site
 
 
@@ -158,34 +156,26 @@ def test_killing_workers_at_random(site: Site, request: pytest.FixtureRequest) -
     eventually(site.answers)
 
 
-def test_a_killed_supervisord_frees_the_port_while_requests_run(
-    site: Site, background: ThreadPoolExecutor
-) -> None:
+def test_a_killed_supervisord_frees_the_port_while_requests_run(site: Site) -> None:
     """A new one serves at once; the request in progress gets its answer; no process is left."""
     old = site.processes()
-    slow = background.submit(lambda: site.get("/slow", timeout=30).text)
-    time.sleep(1)
-    assert site.pid
-    os.kill(site.pid, signal.SIGKILL)
-    eventually(lambda: refused(site), 5)
-    begin = time.monotonic()
-    site.run("venv/bin/supervisord")
-    eventually(site.answers)
-    assert time.monotonic() - begin < 5
+    with slow_request(site) as slow:
+        assert site.pid
+        os.kill(site.pid, signal.SIGKILL)
+        eventually(lambda: refused(site), 5)
+        begin = time.monotonic()
+        site.run("venv/bin/supervisord")
+        eventually(site.answers)
+        assert time.monotonic() - begin < 5
     assert slow.result() == "slow\n"
     eventually(lambda: not any(map(site.alive, old)), 20)
 
 
 @pytest.mark.parametrize("command", [("stop", "all"), ("shutdown",)])
-def test_a_stop_lets_a_request_end(
-    site: Site, background: ThreadPoolExecutor, command: tuple[str, ...]
-) -> None:
-    slow = background.submit(lambda: site.get("/slow", timeout=30).text)
-    time.sleep(1)
-    site.supervisorctl(*command, check=True)
-    assert slow.result() == "slow\n"
+def test_a_stop_lets_a_request_end(site: Site, command: tuple[str, ...]) -> None:
+    assert answer_while(site, lambda: site.supervisorctl(*command, check=True)) == "slow\n"
     left = {site.pid} if command == ("stop", "all") else set()
-    eventually(lambda: set(site.processes()) == left, 20)
+    eventually(lambda: set(site.processes()) == left, 10)
 
 
 def test_a_stopped_site_refuses_until_it_is_started(site: Site) -> None:

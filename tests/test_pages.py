@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 from support.project import Site
 from support.template import LANGUAGES
 
+pytestmark = pytest.mark.slow
+
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 PHONE, DESK = (390, 844), (1440, 900)
 # What 200 % of zoom leaves of them, in CSS pixels.

@@ -38,6 +38,7 @@ def test_the_refusal_comes_in_french(template: Path, short_folder: Path) -> None
     assert "à cause du caractère '%' : générez le projet dans un dossier" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_site_works_below_a_folder_of_any_other_name(template: Path, short_folder: Path) -> None:
     port, web_port = free_port(), free_port()
     addresses = (f"bind=127.0.0.1:{port}", f"web_interface=127.0.0.1:{web_port}")

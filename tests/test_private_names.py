@@ -209,6 +209,7 @@ def missing(site: Site) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_means_what_our_code_takes_it_for(missing: dict[str, str], name: str) -> None:
     assert missing.get(name) is None

@@ -1,13 +1,14 @@
 """The site on every Python that it promises, as far as they are on this machine."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.commands import ENVIRONMENT, pythons
+from support.commands import pythons
 from support.project import Site
 from support.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 PYTHONS = pythons("3.10", "3.11", "3.12", "3.13")
 
@@ -19,9 +20,9 @@ def test_there_is_a_python_to_test() -> None:
 
 @pytest.mark.parametrize("version", PYTHONS)
 def test_the_site_works(version: str, make_site: Callable[..., Site], tmp_path: Path) -> None:
-    (tmp_path / "python3").symlink_to(PYTHONS[version])
-    uv = Path(sys.executable).parent
-    site = make_site({"PATH": f"{tmp_path}:{uv}:{ENVIRONMENT['PATH']}"})
+    python = tmp_path / "python3"
+    python.symlink_to(PYTHONS[version])
+    site = make_site(python)
     assert site.python("--version").stdout.startswith(f"Python {version}.")
     site.python("-W", "error::SyntaxWarning", "manage.py", "test")
     site.start()

@@ -8,25 +8,20 @@ import re
 import signal
 import socket
 import stat
-import threading
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.pages import SLOW_PAGE
 from support.project import Site
 from support.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def made(make_site: Callable[..., Site]) -> Site:
-    """A bootstrapped site with a slow page."""
-    site = make_site(project_name='L\'Été "sûr"', project_slug="ete")
-    with (site.path / "ete" / "urls.py").open("a") as urls:
-        urls.write(SLOW_PAGE)
-    return site
+    return make_site(project_name='L\'Été "sûr"', project_slug="ete")
 
 
 @pytest.fixture
@@ -124,38 +119,6 @@ def test_only_the_owner_may_open_the_unix_socket(site: Site) -> None:
     mode = (site.path / "var" / "ctl.sock").stat().st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) == 0o700
-
-
-def test_a_killed_worker_is_replaced(site: Site) -> None:
-    masters = site.masters()
-    master = masters["gu-ete:master-1"]
-    killed = site.workers(master)[0]
-    os.kill(killed, signal.SIGKILL)
-    eventually(lambda: killed not in site.workers(master) and site.workers(master), 5)
-    eventually(site.answers, 5)
-    assert site.masters() == masters
-
-
-def test_a_killed_master_is_replaced(site: Site) -> None:
-    masters = site.masters()
-    workers = site.workers(masters["gu-ete:master-1"])
-    os.kill(masters["gu-ete:master-1"], signal.SIGKILL)
-    eventually(site.answers, 5)
-    eventually(lambda: len(site.masters()) == 2, 10)
-    assert site.masters()["gu-ete:master-2"] == masters["gu-ete:master-2"]
-    assert site.masters()["gu-ete:master-1"] != masters["gu-ete:master-1"]
-    eventually(lambda: not any(map(site.alive, workers)), 5)
-
-
-def test_a_request_in_progress_outlives_the_shutdown(site: Site) -> None:
-    answers = []
-    request = threading.Thread(target=lambda: answers.append(site.get("/slow", timeout=15)))
-    request.start()
-    time.sleep(1)
-    site.supervisorctl("shutdown")
-    request.join()
-    assert [(answer.status, answer.text) for answer in answers] == [(200, "slow\n")]
-    eventually(lambda: site.processes() == [], 10)
 
 
 def test_a_killed_supervisord_leaves_no_orphan(site: Site) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ from support.commands import ENVIRONMENT, Run
 from support.ports import free_port
 from support.project import Project, states
 from support.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 # Two files tell a server how to start: how many seconds it loads, and whether it then fails.
 SERVER = """
@@ -96,6 +97,9 @@ class Daemon:
     def ctl(self, *arguments: str) -> Run:
         return self.run("supervisorctl", *arguments)
 
+    def log(self) -> str:
+        return (self.folder / "supervisord.log").read_text()
+
     def configure(self, port: int | None) -> None:
         """Writes the config, with the pair on this port or without it."""
         config = CONFIG.format(web_port=self.web_port)
@@ -117,13 +121,15 @@ class Daemon:
     def all_run(self) -> bool:
         return set(self.states().values()) == {"RUNNING"}
 
-    def pids(self) -> list[str]:
-        return [self.ctl("pid", f"pair:{number}").stdout.strip() for number in (0, 1)]
+    def pids(self) -> list[int]:
+        """Those of the pair; 0 for what does not run."""
+        found = states(self.folder / "ctl.sock")
+        return [found[f"pair:{number}"][1] for number in (0, 1)]
 
-    def ask(self, timeout: float = 10) -> str:
+    def ask(self, timeout: float = 10) -> int:
         """The pid of the server that answers."""
         with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
-            return connection.recv(100).decode()
+            return int(connection.recv(100) or 0)
 
     def refuses(self) -> bool:
         try:
@@ -175,7 +181,7 @@ def asking(daemon: Daemon) -> Iterator[Counter[bool]]:
     def ask() -> None:
         while not stop.wait(0.02):
             try:
-                answers[daemon.ask(timeout=3) != ""] += 1
+                answers[daemon.ask(timeout=3) != 0] += 1
             except OSError:
                 answers[False] += 1
 
@@ -188,18 +194,23 @@ def asking(daemon: Daemon) -> Iterator[Counter[bool]]:
 
 def when(daemon: Daemon, text: str) -> datetime:
     """When supervisord last wrote this into its log."""
-    lines = (daemon.folder / "supervisord.log").read_text().splitlines()
-    line = next(line for line in reversed(lines) if text in line)
+    line = next(line for line in reversed(daemon.log().splitlines()) if text in line)
     return datetime.strptime(" ".join(line.split()[:2]), "%Y-%m-%d %H:%M:%S,%f")
+
+
+def await_in_log(daemon: Daemon, text: str, times: int) -> None:
+    """Returns once the log has the text as often. A question to supervisord would wake it up."""
+    eventually(lambda: daemon.log().count(text) == times)
 
 
 def test_programs_start_at_once(daemon: Daemon) -> None:
     """supervisord by itself waits a second; the quickest of three tells, on a busy machine too."""
-    waits = []
+    waits, spawned = [], "spawned: 'alone'"
     for _ in range(3):
+        before = daemon.log().count(spawned)
         daemon.ctl("reload")
-        time.sleep(3)  # A question would wake it up.
-        waits.append(when(daemon, "spawned: 'alone'") - when(daemon, "supervisord started"))
+        await_in_log(daemon, spawned, before + 1)
+        waits.append(when(daemon, spawned) - when(daemon, "supervisord started"))
     assert min(waits) < timedelta(seconds=0.5)
 
 
@@ -224,10 +235,11 @@ def test_a_restart_refuses_nobody(daemon: Daemon, name: str) -> None:
 
 def test_killing_every_server_refuses_nobody(daemon: Daemon) -> None:
     daemon.will(loading=1)
+    killed = daemon.pids()
     with asking(daemon) as answers:
-        for pid in daemon.pids():
-            os.kill(int(pid), signal.SIGKILL)
-        time.sleep(2)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: daemon.ask() not in killed)
     assert answers[True] > 0
     assert answers[False] <= 2  # what was in the hands of the killed ones
 
@@ -345,6 +357,7 @@ def test_rolling_restart_says_what_it_wants(daemon: Daemon) -> None:
 
 def test_an_interrupted_rolling_restart_says_what_to_do(daemon: Daemon) -> None:
     daemon.will(loading=5)
+    old, _ = daemon.pids()
     asked = subprocess.Popen(
         daemon.command("supervisorctl", "rolling_restart", "pair"),
         env=daemon.environment,
@@ -354,7 +367,7 @@ def test_an_interrupted_rolling_restart_says_what_to_do(daemon: Daemon) -> None:
     )
     assert asked.stdout and asked.stderr
     assert asked.stdout.readline() == "pair:0: restarting (1 of 2)\n"
-    time.sleep(2)
+    eventually(lambda: daemon.pids()[0] not in (old, 0))
     asked.send_signal(signal.SIGINT)
     assert asked.wait(10) == 1
     message = "Interrupted. If it is stopped: supervisorctl start pair:0\n"
@@ -373,8 +386,8 @@ def test_nobody_can_speak_for_another_process(daemon: Daemon) -> None:
         for line in Path(f"/proc/{pid}/environ").read_text().split("\0")
         if "=" in line
     )
-    os.kill(int(pid), signal.SIGKILL)
-    eventually(lambda: daemon.pids()[0] not in (pid, "0"))
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: daemon.pids()[0] not in (pid, 0))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
         stranger.sendto(b"READY=1", environment["NOTIFY_SOCKET"].replace("@", "\0"))
     call = "import os, sys; from supervisor.childutils import getRPCInterface as get;"

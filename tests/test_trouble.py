@@ -20,6 +20,8 @@ from support.files import moved
 from support.project import Site
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 # The clock as every process sees it that loads this, with the offset that a file holds.
 CLOCK = """
 #define _GNU_SOURCE

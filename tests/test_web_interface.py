@@ -21,6 +21,8 @@ from playwright.sync_api import Response as PlaywrightResponse
 from support.project import Response, Site
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 STOP_ALL = "/index.html?action=stopall"
 STOP_ALL_BY_RPC = (
     '<?xml version="1.0"?><methodCall><methodName>supervisor.stopAllProcesses</methodName>'

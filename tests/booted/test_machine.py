@@ -11,7 +11,7 @@ from support.debian import MORTAL, require_root, tree
 from support.template import ROOT
 from support.waiting import eventually
 
-pytestmark = pytest.mark.booted
+pytestmark = [pytest.mark.booted, pytest.mark.slow]
 
 BOOT = """
 import sys

@@ -16,6 +16,7 @@ from .documents import Document
 from .nginx import DOMAIN
 from .ports import free_port
 from .project import Project, Site
+from .service_files import name_folder
 from .template import ROOT
 from .waiting import eventually
 
@@ -140,12 +141,12 @@ def reader(bake: Callable[..., Project], folder: Path, **answers: str) -> Iterat
     answers.setdefault("web_interface", f"127.0.0.1:{web_port}")
     project = bake(
         project_slug="lesson",
-        install_dir=f"{home}/lesson",
         domain_name=DOMAIN,
         bind=f"127.0.0.1:{port}",
         **answers,
     )
     shutil.copytree(project.path, home / "lesson")
+    name_folder(home / "lesson", home / "lesson")
     (home / "uv").mkdir()
     shutil.copy(Path(sys.executable).parent / "uv", home / "uv")
     home.chmod(0o755)

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import xmlrpc.client
@@ -57,6 +58,19 @@ class Project:
 
     def supervisorctl(self, *arguments: str, check: bool = False) -> Run:
         return self.run("venv/bin/supervisorctl", *arguments, check=check)
+
+
+def copy_venv(venv: Path, copy: Path) -> None:
+    """Copies a venv that bootstrap.sh has made: by links, but for what holds its path."""
+    shutil.copytree(venv, copy, symlinks=True, copy_function=os.link)
+    old, new = os.fsencode(venv), os.fsencode(copy)
+    for file in (copy / "bootstrap.stamp", *(copy / "bin").iterdir()):
+        text = file.read_bytes()
+        if not file.is_symlink() and old in text:
+            mode = file.stat().st_mode
+            file.unlink()
+            file.write_bytes(text.replace(old, new))
+            file.chmod(mode)
 
 
 class Response(NamedTuple):
