@@ -1294,5 +1294,5 @@ FRENCH: dict[str, str] = {
     "The config of the code in this folder. site and web_interface are addresses as socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.": "La configuration du code de ce dossier. site et web_interface sont des adresses telles que les prend socket.connect() : (hôte, port), ou le chemin d'une socket UNIX ; None, s'il n'y en a pas.",
     "With %(here)s and the like filled in.": "Avec %(here)s et ses pareils remplacés.",
     # deploy: the server package, and what install.sh fills in
-    'supervisord needs it: put that right, and start it again.': 'supervisord en a besoin : corrigez cela, puis redémarrez-le.',
+    "supervisord needs it: put that right, and start it again.": "supervisord en a besoin : corrigez cela, puis redémarrez-le.",
 }
