@@ -79,17 +79,17 @@ FRENCH: dict[str, str] = {
     "{host} is not an IPv4 address.": "{host} n'est pas une adresse IPv4.",
     "The port must lie between 1024 and 65535.": "Le port doit être compris entre 1024 et 65535.",
     "No machine can have the address {host}.": "Aucune machine ne peut avoir l'adresse {host}.",
-    "Whoever reaches the web interface can stop the site: give it a loopback or private"
-    " address, or off.": (
-        "Quiconque atteint l'interface web peut arrêter le site : donnez-lui une adresse locale"
-        " ou privée, ou off."
+    "Whoever reaches the web interface can stop the site: give it a loopback or private address, or"
+    " off.": (
+        "Quiconque atteint l'interface web peut arrêter le site : donnez-lui une adresse locale ou"
+        " privée, ou off."
     ),
     "bind has this address and port already; take another port.": (
         "bind occupe déjà cette adresse et ce port ; prenez un autre port."
     ),
     "Write an absolute path of letters, digits and . _ - without .. or a final /.": (
-        "Écrivez un chemin absolu fait de lettres sans accent, de chiffres et de . _ - sans .. ni"
-        " / final."
+        "Écrivez un chemin absolu fait de lettres sans accent, de chiffres et de . _ - sans .. ni /"
+        " final."
     ),
     "It has {length} characters; at most {limit} leave room for the UNIX socket.": (
         "Elle compte {length} caractères ; {limit} au plus laissent sa place à la socket UNIX."
@@ -106,20 +106,20 @@ FRENCH: dict[str, str] = {
     # What the answers gave on this machine
     "supervisord cannot work below {folder}, for the character {character}: generate the project in"
     " a folder whose path is without it.": (
-        "supervisord ne peut pas travailler sous {folder}, à cause du caractère {character} : générez"
-        " le projet dans un dossier dont le chemin ne l'a pas."
+        "supervisord ne peut pas travailler sous {folder}, à cause du caractère {character} :"
+        " générez le projet dans un dossier dont le chemin ne l'a pas."
     ),
-    "The UNIX socket {path} would have {length} bytes and the system takes {limit}:"
-    " generate the project in a folder with a shorter path.": (
-        "La socket UNIX {path} compterait {length} octets et le système en admet {limit} :"
-        " générez le projet dans un dossier au chemin plus court."
+    "The UNIX socket {path} would have {length} bytes and the system takes {limit}: generate the"
+    " project in a folder with a shorter path.": (
+        "La socket UNIX {path} compterait {length} octets et le système en admet {limit} : générez"
+        " le projet dans un dossier au chemin plus court."
     ),
     "Warning: something already listens on {address} of this machine.": (
         "Attention : un programme écoute déjà sur {address} de cette machine."
     ),
     "Warning: the scripts may not be run, as after a zip. In the project: {command}": (
-        "Attention : les scripts ne sont pas exécutables, comme au sortir d'un zip. Dans le projet :"
-        " {command}"
+        "Attention : les scripts ne sont pas exécutables, comme au sortir d'un zip. Dans le projet"
+        " : {command}"
     ),
     # script/demo
     "{argument} is no answer. Write NAME=VALUE, or stop; the names are: {names}.": (
@@ -143,9 +143,9 @@ FRENCH: dict[str, str] = {
         "Le regarder :  cd {project} && venv/bin/supervisorctl status"
     ),
     "Stop:  script/demo stop": "L'arrêter :  script/demo stop",
-    # .env.example and .gitignore
-    "Settings of this machine. bootstrap.sh copies this file to .env, with a secret key of its"
-    " own; .env stays out of git. Restart the site after a change.": (
+    # .env.example
+    "Settings of this machine. bootstrap.sh copies this file to .env, with a secret key of its own;"
+    " .env stays out of git. Restart the site after a change.": (
         "Les réglages de cette machine. bootstrap.sh copie ce fichier dans .env, avec une clé"
         " secrète propre ; .env reste hors de git. Redémarrez le site après un changement."
     ),
@@ -161,89 +161,192 @@ FRENCH: dict[str, str] = {
         " https, http est redirigé. off sur un poste de travail."
     ),
     "Names under which the site answers": "Les noms auxquels le site répond",
+    # .gitignore
     "Secrets: bootstrap.sh writes them": "Les secrets : bootstrap.sh les écrit",
-    "Made by bootstrap.sh and by the running site": "Créés par bootstrap.sh et par le site en marche",
+    "Made by bootstrap.sh and by the running site": (
+        "Créés par bootstrap.sh et par le site en marche"
+    ),
     # bootstrap.sh
     "Sets the site up: venv, requirements, secrets, database, static files. Run it again whenever"
     " you like: it does only what is missing.": (
         "Met le site en place : venv, dépendances, secrets, base de données, fichiers statiques."
         " Relancez-le quand vous voulez : il ne fait que ce qui manque."
     ),
-    "To fill the folder: venv/bin/pip download -r requirements.txt -d DIR": (
-        "Pour remplir le dossier : venv/bin/pip download -r requirements.txt -d DOSSIER"
+    # deploy/cron.d/backup
+    "The nightly copy of the database; var/backups keeps those of a week. deploy/install.sh puts"
+    " this file into /etc/cron.d, with the words between @ filled in.": (
+        "La copie nocturne de la base de données ; var/backups garde celles d'une semaine."
+        " deploy/install.sh met ce fichier dans /etc/cron.d, en remplaçant les mots entre @."
     ),
-    "--offline needs --wheelhouse DIR, a folder with the packages.": (
-        "--offline exige --wheelhouse DOSSIER, un dossier qui contient les paquets."
+    # deploy/gunicorn.conf.py
+    "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
+        "Les réglages de gunicorn, lus par chacun des deux maîtres que lance supervisord."
     ),
-    "Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install"
-    " python3 python3-venv": (
-        "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
-        " install python3 python3-venv"
+    "If supervisord is killed, end too: an orphan would keep the port. Linux only. It stands first,"
+    " to hold while Django loads.": (
+        "Si supervisord est tué, finir aussi : un orphelin garderait le port (Linux). En tête, pour"
+        " valoir pendant que Django se charge."
     ),
-    "One per release; RELEASE in the settings is the name of this folder.": (
-        "Un par version ; RELEASE, dans les réglages, est le nom de ce dossier."
+    "The listening socket comes from supervisord, as standard input.": (
+        "La socket d'écoute vient de supervisord, comme entrée standard."
     ),
-    "uv keeps what it downloads in the home folder; www-data, say, may not write there.": (
-        "uv garde ses téléchargements dans le dossier personnel, où www-data, par exemple, ne peut"
-        " écrire."
+    "Threads: a slow request does not hold up the others. deploy/gunicorn_classes/worker.py says"
+    " what else.": (
+        "Des threads : une requête lente ne retient pas les autres."
+        " deploy/gunicorn_classes/worker.py dit le reste."
     ),
-    "Making the venv (uv)": "Création du venv (uv)",
-    "Installing the requirements (uv)": "Installation des dépendances (uv)",
-    "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
-        "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un pip."
+    "One worker per processor, shared out between the two masters.": (
+        "Un worker par processeur, répartis entre les deux maîtres."
     ),
-    "Making the venv": "Création du venv",
-    "Installing the requirements": "Installation des dépendances",
-    "Making the venv (virtualenv)": "Création du venv (virtualenv)",
-    "The static files of every app; the settings tell which apps there are.": (
-        "Les fichiers statiques de toutes les applications ; les réglages disent lesquelles il y a."
+    "Connections of a worker at once; its files and the database's must fit in 1,024 descriptors"
+    " too.": (
+        "Connexions simultanées d'un worker ; ses fichiers et ceux de la base doivent tenir aussi"
+        " dans 1 024 descripteurs."
     ),
-    "A venv that is half-made, moved or of another Python is made anew; one with other"
-    " requirements is brought up to date.": (
-        "Un venv inachevé, déplacé ou fait par un autre Python est refait ; si seules les"
-        " dépendances ont changé, il est mis à jour."
+    "Load Django once, in the master: the workers share its memory and start faster.": (
+        "Charger Django une fois, dans le maître : les workers partagent sa mémoire et démarrent"
+        " plus vite."
     ),
-    "supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's"
-    " path.": (
-        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur"
-        " le chemin de Python."
+    "Seconds before a worker whose request hangs, or that gives no sign of life, is replaced; and"
+    " seconds that a request may take to end at a stop.": (
+        "Secondes avant que soit remplacé un worker dont une requête est bloquée, ou qui ne donne"
+        " pas signe de vie ; et secondes laissées à une requête pour s'achever lors d'un arrêt."
     ),
-    "Everything is in place.": "Tout est en place.",
-    "start the site:": "démarrer le site :",
-    "look at it": "le regarder",
-    "stop it": "l'arrêter",
+    "Replace each worker from time to time, so that a memory leak stays small; not all at once.": (
+        "Remplacer chaque worker de temps en temps, pour qu'une fuite de mémoire reste petite ; pas"
+        " tous à la fois."
+    ),
+    "Workers show their sign of life in memory: on a busy disk it could come late.": (
+        "Les workers donnent leur signe de vie en mémoire : sur un disque occupé, il pourrait"
+        " tarder."
+    ),
+    "Requests and errors go to the output that supervisord keeps in var/log; each line at once,"
+    " also what a view prints.": (
+        "Requêtes et erreurs vont à la sortie que supervisord garde dans var/log ; chaque ligne"
+        " aussitôt, celles d'un print() dans une vue aussi."
+    ),
+    "Only a proxy on this machine may say who the visitor is, and that a request came by https."
+    " nginx asks from this address: deploy/nginx/site.conf.": (
+        "Seul un proxy de cette machine peut dire qui est le visiteur, et qu'il est venu en https."
+        " nginx appelle depuis cette adresse : deploy/nginx/site.conf."
+    ),
+    "gunicorn's own control socket would lie in the home folder, where two sites fight for it.": (
+        "La socket de contrôle de gunicorn serait dans le dossier personnel, où deux sites se la"
+        " disputent."
+    ),
+    "Asks for the home page itself: the workers share what it loads.": (
+        "Demande lui-même la page d'accueil : les workers partagent ce qu'elle charge."
+    ),
+    "Imported here: the parent-death signal is set before anything of Django loads.": (
+        "Importé ici : le signal de mort du parent est réglé avant que rien de Django ne se charge."
+    ),
+    "The home page hangs.": "La page d'accueil ne répond pas.",
+    "By https: a plain request may get no more than a redirect.": (
+        "En https : une requête en clair pourrait n'obtenir qu'une redirection."
+    ),
+    "A home page that hangs is logged, as any error in it; the workers start nevertheless.": (
+        "Une page d'accueil bloquée va au journal, comme toute erreur en elle ; les workers"
+        " démarrent quand même."
+    ),
+    "A connection to the database belongs to one process.": (
+        "Une connexion à la base de données n'appartient qu'à un seul processus."
+    ),
+    "Keep all of it out of the garbage collection, which would write into shared memory.": (
+        "Soustraire tout cela au ramasse-miettes, qui écrirait dans la mémoire partagée."
+    ),
+    # deploy/gunicorn_classes/logger.py
+    "How gunicorn writes each request into the log; deploy/gunicorn.conf.py names it.": (
+        "Comment gunicorn écrit chaque requête au journal ; deploy/gunicorn.conf.py le nomme."
+    ),
+    "Looks up nothing that the line does not show: gunicorn's own costs a tenth of a page.": (
+        "Ne cherche que ce que montre la ligne : celui de gunicorn coûte un dixième d'une page."
+    ),
+    "The combined format of Apache and nginx.": "Le format « combined » d'Apache et de nginx.",
+    "Quoted as JSON: what a visitor sends cannot end its field, nor give orders to a terminal.": (
+        "Entre guillemets, comme en JSON : ce qu'envoie un visiteur ne peut ni clore son champ, ni"
+        " donner d'ordre à un terminal."
+    ),
+    # deploy/gunicorn_classes/worker.py
+    "gunicorn's threaded worker, and what it lacks; deploy/gunicorn.conf.py names it.": (
+        "Le worker à threads de gunicorn, et ce qui lui manque ; deploy/gunicorn.conf.py le nomme."
+    ),
+    "The worker of a hung request gives its other requests this long to end.": (
+        "Le worker d'une requête bloquée laisse ce temps à ses autres requêtes pour s'achever."
+    ),
+    "Ends when a request hangs, frees the port when it stops, and knows the visitor's address.": (
+        "Finit si une requête est bloquée, libère le port à l'arrêt, connaît l'adresse du visiteur."
+    ),
+    "The thread of each request in progress: when it began, and what it asks for.": (
+        "Le thread de chaque requête en cours : quand elle a commencé, et ce qu'elle demande."
+    ),
+    "The application as gunicorn calls it: all but the sending of the response.": (
+        "L'application telle que gunicorn l'appelle : tout, sauf l'envoi de la réponse."
+    ),
+    "Of a list, the last is the address that the proxy itself has seen.": (
+        "D'une liste, la dernière est l'adresse que le proxy lui-même a vue."
+    ),
+    "gunicorn's timeout is for the worker as a whole; here, for each request.": (
+        "Le timeout de gunicorn vaut pour le worker entier ; ici, pour chaque requête."
+    ),
+    "This request hangs, and its worker ends: %s": (
+        "Cette requête est bloquée, et son worker finit : %s"
+    ),
+    "A plain exit would wait for the thread that hangs.": (
+        "Une sortie ordinaire attendrait le thread bloqué."
+    ),
+    "A worker that stops may have requests to end: meanwhile a new supervisord needs the port.": (
+        "Un worker qui s'arrête peut avoir des requêtes à finir : entre-temps, un nouveau"
+        " supervisord a besoin du port."
+    ),
     # deploy/init.d/supervisord
-    "Root runs nothing of the site, not even supervisorctl. env keeps root's environment from"
-    " it, setsid root's terminal.": (
-        "Root n'exécute rien du site, pas même supervisorctl. env le coupe de l'environnement de"
-        " root, setsid de son terminal."
-    ),
-    "%s cannot be used by %s: run deploy/install.sh.": (
-        "%s est inutilisable par %s : lancez deploy/install.sh."
-    ),
-    "Reads the config again and replaces the masters one after the other: meanwhile the others"
-    " serve.": (
-        "Relit la configuration et remplace les maîtres l'un après l'autre : pendant ce temps,"
-        " l'autre sert."
-    ),
     "supervisord and the site that it runs": "supervisord et le site qu'il fait tourner",
     "Starts and stops supervisord, which keeps gunicorn running.": (
         "Démarre et arrête supervisord, qui garde gunicorn en marche."
+    ),
+    "deploy/install.sh fills in the words between @, puts this file into /etc/init.d and calls"
+    " update-rc.d. Actions and exit codes: LSB Core 5.0, 22.2.": (
+        "deploy/install.sh remplace les mots entre @, met ce fichier dans /etc/init.d et appelle"
+        " update-rc.d. Actions et codes de sortie : LSB Core 5.0, 22.2."
     ),
     "On a machine run by systemd, these functions hand the action over to it.": (
         "Sur une machine menée par systemd, ces fonctions lui transmettent l'action."
     ),
     "DIR and RUN_USER may be set here.": "DIR et RUN_USER peuvent être fixés ici.",
+    "Through current, so that each start takes the release that is current then": (
+        "Par current : chaque démarrage prend la version alors en service"
+    ),
+    "supervisord keeps the folder and the umask of its start.": (
+        "supervisord garde le dossier et l'umask de son démarrage."
+    ),
+    "fail CODE FORMAT VALUE...: one sentence on standard error, then the end.": (
+        "fail CODE FORMAT VALEUR... : une phrase sur la sortie d'erreur, puis fin."
+    ),
+    "Root runs nothing of the site, not even supervisorctl. env keeps root's environment from it,"
+    " setsid root's terminal.": (
+        "Root n'exécute rien du site, pas même supervisorctl. env le coupe de l'environnement de"
+        " root, setsid de son terminal."
+    ),
+    "site_health WORD: what deploy/server/health.py does; $said gets its sentence.": (
+        "site_health MOT : ce que fait deploy/server/health.py ; sa phrase va dans $said."
+    ),
+    "A pid file can outlive its process: name and venv tell whose it is.": (
+        "Un fichier de pid peut survivre à son processus : nom et venv le disent."
+    ),
     "only root and %s may do this: use sudo.": "seuls root et %s ont ce droit : utilisez sudo.",
     "a site must not run as root: name another user in /etc/default/%s.": (
         "un site ne doit pas tourner en root : nommez un autre utilisateur dans /etc/default/%s."
     ),
+    "Before anything stops: a running site outlives a broken config.": (
+        "Avant tout arrêt : un site en marche survit à une configuration fausse."
+    ),
     "there is no user %s: create it, or name another in /etc/default/%s.": (
         "il n'y a pas d'utilisateur %s : créez-le, ou nommez-en un autre dans /etc/default/%s."
     ),
-    "Waiting for the site": "Attente du site",
-    "supervisord could not write over one that root left.": (
-        "supervisord ne pourrait récrire celui que root aurait laissé."
+    "%s cannot be used by %s: run deploy/install.sh.": (
+        "%s est inutilisable par %s : lancez deploy/install.sh."
+    ),
+    "As the run user, it ends no process of another.": (
+        "En tant qu'utilisateur du site, il ne finit aucun processus d'autrui."
     ),
     "process %s was not started by %s: stop it as the user that started it.": (
         "le processus %s n'a pas été lancé par %s : arrêtez-le sous l'utilisateur qui l'a lancé."
@@ -254,6 +357,9 @@ FRENCH: dict[str, str] = {
     ),
     "process %s still runs after a minute.": "le processus %s tourne encore après une minute.",
     "it does not run.": "il ne tourne pas.",
+    "LSB has no code for a site that failed: 1 (dead) comes nearest.": (
+        "LSB n'a pas de code pour un site tombé : 1 (mort) en est le plus proche."
+    ),
     "it is dead, but its pid file %s is still there.": (
         "il est mort, mais son fichier de pid %s est resté."
     ),
@@ -261,126 +367,48 @@ FRENCH: dict[str, str] = {
         "usage : %s {start|stop|restart|try-restart|reload|force-reload|status}"
     ),
     # deploy/install.sh
-    "Makes this machine the site's server: starts it at each boot, behind nginx."
-    " deploy/install.sh --help says more.": (
+    "Makes this machine the site's server: starts it at each boot, behind nginx. deploy/install.sh"
+    " --help says more.": (
         "Fait de cette machine le serveur du site, qui démarre avec elle, derrière nginx."
         " deploy/install.sh --help en dit plus."
     ),
-    "Makes a Debian or Ubuntu machine the site's server, or no longer: the steps, in their"
-    " order.": (
-        "Fait d'une machine Debian ou Ubuntu le serveur du site, ou défait tout : les étapes, dans"
-        " l'ordre."
+    # deploy/nginx/headers.conf
+    "Security headers of what nginx itself answers: static files, redirects, errors. Django's pages"
+    " carry their own. deploy/install.sh puts this file into /etc/nginx/snippets.": (
+        "Les en-têtes de sécurité de ce que nginx répond lui-même : fichiers statiques,"
+        " redirections, erreurs. Les pages de Django ont les leurs. deploy/install.sh met ce"
+        " fichier dans /etc/nginx/snippets."
     ),
-    "Root's, but for var. Others only get through var, nginx to the static files.": (
-        "À root, sauf var. Les autres ne font que traverser var, comme nginx vers les fichiers"
-        " statiques."
+    "The version of nginx is nobody's business.": "La version de nginx ne regarde personne.",
+    # deploy/nginx/http.conf
+    "The site behind nginx, by plain HTTP. deploy/install.sh puts this file, or https.conf where"
+    " there is a certificate, into /etc/nginx/sites-available, with the words between @ filled in.": (
+        "Le site derrière nginx, en simple HTTP. deploy/install.sh met ce fichier, ou https.conf"
+        " s'il y a un certificat, dans /etc/nginx/sites-available, en remplaçant les mots entre @."
     ),
-    "As its owner: root follows no link that the site may have put there.": (
-        "En tant que propriétaire : root ne suit aucun lien que le site aurait pu poser là."
+    # deploy/nginx/https.conf
+    "The site behind nginx, by HTTPS, with the certificate that certbot keeps. deploy/install.sh"
+    " puts this file into /etc/nginx/sites-available, with the words between @ filled in.": (
+        "Le site derrière nginx, en HTTPS, avec le certificat que certbot tient à jour."
+        " deploy/install.sh met ce fichier dans /etc/nginx/sites-available, en remplaçant les mots"
+        " entre @."
     ),
-    "deploy/release.sh makes those that follow.": ("deploy/release.sh fait les suivantes."),
-    "There is no first release, as said above: nothing was started.": (
-        "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."
-    ),
-    "The site answers at {address}": ("Le site répond à {address}"),
-    "It has no certificate: whoever is on the way reads and changes its pages. To get one, and"
-    " to use it:": (
-        "Il n'a pas de certificat : quiconque se trouve en chemin peut lire et changer ses pages."
-        " Pour en obtenir un, puis s'en servir :"
-    ),
-    "Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way"
-    " back. [y/N] ": (
-        "Retirer aussi les données de {folder} (base et copies, journaux, secrets) ? C'est sans"
-        " retour. [o/N] "
-    ),
-    "Nothing is installed in {folder}.": ("Rien n'est installé dans {folder}."),
-    "The data stays in {folder}.": ("Les données restent dans {folder}."),
-    "Only root may do this: sudo deploy/install.sh": (
-        "Seul root a ce droit : sudo deploy/install.sh"
-    ),
-    "A file, a link, or a folder with all that it holds.": (
-        "Un fichier, un lien, ou un dossier avec tout son contenu."
-    ),
-    "{folder} is where the site will live: move this code elsewhere, below /root say, and"
-    " install it from there.": (
-        "{folder} est la place du site installé : mettez ce code ailleurs, sous /root par exemple,"
-        " et installez-le de là."
-    ),
-    "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
-        "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
-    ),
-    "What deploy/release.sh makes in the folder of the site, and what is worth keeping there": (
-        "Ce que deploy/release.sh fait dans le dossier du site, et ce qui mérite d'y rester"
-    ),
-    "Some programs are missing: sudo apt install {names}": (
-        "Il manque des programmes : sudo apt install {names}"
-    ),
-    "{user} cannot run {python}: take a Python that everybody can (sudo apt install python3"
-    " python3-venv).": (
-        "{user} ne peut pas exécuter {python} : prenez un Python ouvert à tous (sudo apt install"
-        " python3 python3-venv)."
-    ),
-    "The site's user; None as long as the machine has none of this name.": (
-        "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
-    ),
-    "The site as a service of the machine: the files that start it at boot, show it and copy its"
-    " data.": (
-        "Le site comme service de la machine : les fichiers qui le démarrent avec elle, le"
-        " montrent et copient ses données."
-    ),
-    "Where certbot keeps the certificate of this name": (
-        "Où certbot garde le certificat de ce nom"
-    ),
-    "What supervisorctl reads of the site's config, with the paths of this machine.": (
-        "Ce que supervisorctl lit de la configuration du site, avec les chemins de cette machine."
-    ),
-    "Each file of the service names the folder of the site.": (
-        "Chaque fichier du service nomme le dossier du site."
-    ),
-    "The name of the service that this site is already; None where it is none.": (
-        "Le nom du service que ce site est déjà ; None s'il n'en est aucun."
-    ),
-    "The init system that runs the machine, not one that is merely installed": (
-        "Le système d'init qui mène la machine, pas un autre simplement installé"
-    ),
-    "The name may mean no other service, and the site may have no other name.": (
-        "Le nom ne doit désigner aucun autre service, et le site ne doit pas en avoir d'autre."
-    ),
-    "{path} belongs to another service: give this site a name of its own, with --service NAME.": (
-        "{path} appartient à un autre service : donnez à ce site un nom à lui, par --service NOM."
-    ),
-    "{folder} is the service {installed}: --service {installed}": (
-        "{folder} est le service {installed} : --service {installed}"
-    ),
-    "What starts the site at each boot, and copies its database each night.": (
-        "Ce qui démarre le site avec la machine, et copie sa base de données chaque nuit."
-    ),
-    "Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.": (
-        "Met nginx devant le site. Si nginx refuse, il continue comme avant."
-    ),
-    "Stops the site first.": ("Arrête d'abord le site."),
-    "With those that have been rotated.": ("Avec ceux d'avant les rotations."),
-    # deploy/backup.py, deploy/cron.d/backup
-    "Copies the database while the site goes on, and keeps the copies of a week.": (
-        "Copie la base de données pendant que le site tourne, et garde les copies d'une semaine."
-    ),
-    "The copies hold what the database holds: they are for the site's user alone.": (
-        "Les copies contiennent ce que contient la base : elles ne sont que pour l'utilisateur du"
-        " site."
-    ),
-    "SQLite's own way: unlike cp, it copies a database that is being written to as it stood at"
-    " one moment.": (
-        "Par SQLite lui-même : contrairement à cp, il copie une base en cours d'écriture telle"
-        " qu'elle était à un instant."
-    ),
-    # deploy/nginx
     "What every browser since 2014 speaks; older protocols are broken.": (
         "Ce que parle tout navigateur depuis 2014 ; les protocoles plus anciens sont percés."
     ),
     "A visitor who comes back within a day need not negotiate anew.": (
         "Un visiteur qui revient dans la journée n'a pas à renégocier."
     ),
-    "The version of nginx is nobody's business.": "La version de nginx ne regarde personne.",
+    "Browsers that came by https once come by https for a year.": (
+        "Un navigateur venu une fois en https vient en https pendant un an."
+    ),
+    # deploy/nginx/site.conf
+    "What http.conf and https.conf share; deploy/install.sh puts it into /etc/nginx/snippets."
+    " supervisord's web interface is not here: it must not be reached from outside.": (
+        "Ce que http.conf et https.conf ont en commun ; deploy/install.sh le met dans"
+        " /etc/nginx/snippets. L'interface web de supervisord n'y est pas : on ne doit pas"
+        " l'atteindre du dehors."
+    ),
     "nginx rotates what lies in this folder. Not in var/log: root must not write where the site's"
     " user may place a link.": (
         "Ce dossier est celui que Debian fait tourner pour nginx. Pas var/log : root ne doit pas"
@@ -391,6 +419,11 @@ FRENCH: dict[str, str] = {
         "nginx attend les visiteurs lents : gunicorn ne reçoit que des requêtes entières et remet"
         " sa réponse d'un coup. Secondes entre deux signes de vie d'un visiteur, et plus grand"
         " envoi."
+    ),
+    "Whatever that address is, nginx asks from this one: gunicorn believes what it says of the"
+    " visitor.": (
+        "Quelle que soit cette adresse, nginx appelle depuis celle-ci : gunicorn croit ce qu'il dit"
+        " du visiteur."
     ),
     "Who asks and how, as nginx saw it: what the visitor claims is thrown away.": (
         "Qui demande, et comment, tel que nginx l'a vu : ce que le visiteur prétend est écarté."
@@ -410,133 +443,835 @@ FRENCH: dict[str, str] = {
     "The site does not answer. Please try again in a moment.": (
         "Le site ne répond pas. Réessayez dans un instant."
     ),
-    # deploy/systemd/supervisord.service
-    "Never give up starting the site again.": "Ne jamais renoncer à redémarrer le site.",
-    "In the foreground (-n): systemd then watches supervisord itself.": (
-        "Au premier plan (-n) : systemd surveille alors supervisord lui-même."
+    # deploy/release.sh
+    "Puts the code of this folder into service on a server, without losing a request."
+    " deploy/release.sh --help says more.": (
+        "Met le code de ce dossier en service sur un serveur, sans perdre une requête."
+        " deploy/release.sh --help en dit plus."
     ),
-    "The config is read again, and the masters are replaced one after the other.": (
-        "La configuration est relue, et les maîtres sont remplacés l'un après l'autre."
+    # deploy/server/__init__.py
+    "How the commands of the server work. To run a site, nobody needs to read it.": (
+        "Comment marchent les commandes du serveur. Pour exploiter un site, nul besoin de lire"
+        " ceci."
     ),
-    "After a crash; not after supervisorctl shutdown.": (
-        "Après un plantage ; pas après supervisorctl shutdown."
+    # deploy/server/__main__.py
+    "Runs one of the commands: python3 deploy/server COMMAND [WORD]...": (
+        "Lance une des commandes : python3 deploy/server COMMANDE [MOT]..."
     ),
-    "TERM goes to supervisord alone, which stops its programs in order. Longer than its"
-    " stopwaitsecs; what is left is killed.": (
-        "TERM va au seul supervisord, qui arrête ses programmes dans l'ordre. Plus long que son"
-        " stopwaitsecs ; ce qui reste est tué."
+    "Python was given this folder: its modules are imported as those of a package. Links stay: the"
+    " config's paths go through current.": (
+        "Python a reçu ce dossier : ses modules s'importent comme ceux d'un paquet. Les liens"
+        " restent : les chemins de la configuration passent par current."
     ),
-    "The site writes in var, and nowhere else.": "Le site écrit dans var, et nulle part ailleurs.",
-    "It is a user like any other: no right of root, no way to get one.": (
-        "C'est un utilisateur comme un autre : aucun droit de root, aucun moyen d'en obtenir."
+    # deploy/server/backup.py
+    "Copies the database while the site goes on, and keeps the copies of a week.": (
+        "Copie la base de données pendant que le site tourne, et garde les copies d'une semaine."
     ),
-    "It sees its own processes, and changes nothing of the machine.": (
-        "Il voit ses propres processus, et ne change rien à la machine."
+    "The copies hold what the database holds: they are for the site's user alone.": (
+        "Les copies contiennent ce que contient la base : elles ne sont que pour l'utilisateur du"
+        " site."
     ),
-    "It speaks IP and UNIX sockets, and makes the system calls of a server. supervisord gives its"
-    " sockets to their owner, hence @chown.": (
-        "Il parle par IP et par sockets UNIX, et fait les appels système d'un serveur. supervisord"
-        " donne ses sockets à leur propriétaire, d'où @chown."
+    "SQLite's own way: unlike cp, it copies a database that is being written to as it stood at one"
+    " moment.": (
+        "Par SQLite lui-même : contrairement à cp, il copie une base en cours d'écriture telle"
+        " qu'elle était à un instant."
     ),
-    # deploy/supervisord.conf
-    "Read by supervisord and by supervisorctl, on a laptop as on a server. %(here)s is the folder"
-    " of this file: no path here depends on a machine.": (
-        "Lu par supervisord et par supervisorctl, sur un poste de travail comme sur un serveur."
-        " %(here)s est le dossier de ce fichier : aucun chemin ne dépend d'une machine."
+    # deploy/server/bootstrap.py
+    "Sets the site up where its code lies: venv, secrets, database, static files. Only what is"
+    " missing is done.": (
+        "Installe le site là où est son code : venv, secrets, base de données, fichiers statiques."
+        " Seul ce qui manque est fait."
     ),
-    "supervisorctl talks to supervisord through this socket; only its owner may open it. The name"
-    " is short because the whole path may have 107 bytes at most.": (
-        "supervisorctl parle à supervisord par cette socket ; seul son propriétaire peut l'ouvrir."
-        " Le nom est court car le chemin entier a droit à 107 octets."
+    "One per release; RELEASE in the settings is the name of this folder.": (
+        "Un par version ; RELEASE, dans les réglages, est le nom de ce dossier."
     ),
-    "The web interface. Whoever reaches it can stop the site: keep it on a loopback or private"
-    " address.": (
-        "L'interface web. Quiconque l'atteint peut arrêter le site : laissez-la sur une adresse"
-        " locale ou privée."
+    "There while the static files are being collected, and after a run that was killed meanwhile": (
+        "Présent pendant la collecte des fichiers statiques, et encore si elle fut tuée en route"
     ),
-    "Holds the password of the web interface, outside git. bootstrap.sh writes it; without it"
-    " supervisord does not start.": (
-        "Contient le mot de passe de l'interface web, hors de git. bootstrap.sh l'écrit ; sans lui,"
-        " supervisord ne démarre pas."
+    "Sets the site up: venv, requirements, secrets, database, static files.": (
+        "Installe le site : venv, dépendances, secrets, base de données, fichiers statiques."
     ),
-    "Logs rotate by themselves: at this size a new file begins, and five old ones are kept.": (
-        "Les journaux tournent d'eux-mêmes : à cette taille un nouveau fichier commence, et cinq"
-        " anciens sont gardés."
+    "To fill the folder: venv/bin/pip download -r requirements.txt -d DIR": (
+        "Pour remplir le dossier : venv/bin/pip download -r requirements.txt -d DOSSIER"
     ),
-    "There is no user= here or below: everything runs as the user who starts supervisord, never"
-    " as root.": (
-        "Pas de user= ici ni plus bas : tout tourne sous l'utilisateur qui lance supervisord,"
-        " jamais en root."
+    "A venv that is half-made, moved or of another Python is made anew; one with other requirements"
+    " is brought up to date.": (
+        "Un venv inachevé, déplacé ou fait par un autre Python est refait ; si seules les"
+        " dépendances ont changé, il est mis à jour."
     ),
-    "The commands that supervisorctl and the web interface call.": (
-        "Les commandes qu'appellent supervisorctl et l'interface web."
+    "Migrates the database and collects the static files, where that is due.": (
+        "Migre la base de données et collecte les fichiers statiques, s'il y a lieu."
     ),
-    "Starts the site at once, and keeps its socket open while every gunicorn restarts:"
-    " deploy/supervisor_plugin/.": (
-        "Démarre le site aussitôt, et garde sa socket ouverte pendant que tous les gunicorn"
-        " redémarrent : deploy/supervisor_plugin/."
+    "Preparing the site ({tasks})": "Préparation du site ({tasks})",
+    "The static files of every app; the settings tell which apps there are.": (
+        "Les fichiers statiques de toutes les applications ; les réglages disent lesquelles il y a."
     ),
-    "The command rolling_restart: new code without a lost request.": (
-        "La commande rolling_restart : un nouveau code sans perdre une requête."
+    "A run that was killed may have left half a file, which Django would keep.": (
+        "Une exécution tuée a pu laisser la moitié d'un fichier, que Django garderait."
     ),
-    "An fcgi-program is a program whose listening socket supervisord opens and holds: while one"
-    " gunicorn restarts, the other answers on the same socket.": (
-        "Un fcgi-program est un programme dont supervisord ouvre et garde la socket d'écoute :"
-        " pendant qu'un gunicorn redémarre, l'autre répond sur la même socket."
+    "Shows a step and runs its commands, whose output goes to the log.": (
+        "Montre une étape et lance ses commandes, dont la sortie va au journal."
     ),
-    "The quotes let the project stand in a folder with a space in its name.": (
-        "Les guillemets permettent au projet d'être dans un dossier dont le nom contient une"
-        " espace."
+    "Another ./bootstrap.sh is at work in {folder}: wait until it has ended.": (
+        "Un autre ./bootstrap.sh est à l'œuvre dans {folder} : attendez qu'il ait fini."
     ),
-    "A gunicorn that lives this long has started; one that dies sooner counts as a failed start.": (
-        "Un gunicorn qui vit aussi longtemps a démarré ; s'il meurt plus tôt, c'est un démarrage"
-        " manqué."
+    "Whether the process of its pid file is there: it has the addresses.": (
+        "Dit si le processus de son fichier de pid est là : c'est lui qui a les adresses."
     ),
-    "Longer than gunicorn's graceful_timeout, so that requests in progress end before the stop;"
-    " then the workers go with their master.": (
-        "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
-        " avant l'arrêt ; ensuite les workers partent avec leur maître."
+    "Says in a sentence why something cannot be written.": (
+        "Dit en une phrase pourquoi l'écriture est impossible."
     ),
-    # deploy/supervisor_plugin
-    "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
-    " sockets of FastCGI groups open while their processes restart, notes which processes are"
-    " ready, and says in a sentence why supervisord cannot start. supervisorctl loads"
-    " rolling_restart, which needs this one.": (
-        "supervisord charge ce module, qui revient aux processus quand il le faut, garde ouvertes"
-        " les sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels"
-        " processus sont prêts, et dit en une phrase pourquoi supervisord ne peut pas démarrer."
-        " supervisorctl charge rolling_restart, qui a besoin de celui-ci."
+    "{path} cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or"
+    " make its disk writable.": (
+        "{path} n'est pas modifiable : lancez ./bootstrap.sh en tant que son propriétaire,"
+        " appropriez-vous-le (sudo chown -R), ou rendez son disque modifiable."
     ),
-    "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
-        "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
+    "Of a step that failed, the last lines tell why, unless the disk is full.": (
+        "D'une étape qui a échoué, les dernières lignes disent pourquoi, sauf si le disque est"
+        " plein."
     ),
-    "The methods that supervisorctl can call, as supervisor_plugin.*": (
-        "Les méthodes que supervisorctl peut appeler, sous le nom de supervisor_plugin.*"
+    'It failed: "{step}". The lines above tell why (all of them: {log}). Then run ./bootstrap.sh'
+    " again.": (
+        "Échec : « {step} ». Les lignes ci-dessus disent pourquoi (toutes : {log}). Puis relancez"
+        " ./bootstrap.sh."
     ),
-    "Names the processes that have said since their last start that they serve.": (
-        "Nomme les processus qui ont dit, depuis leur dernier démarrage, qu'ils servent."
+    "Everything is in place.": "Tout est en place.",
+    "start the site:": "démarrer le site :",
+    "look at it": "le regarder",
+    "stop it": "l'arrêter",
+    "Web interface: http://{address}/ (user: admin; password: in deploy/web_interface.conf)": (
+        "Interface web : http://{address}/ (utilisateur : admin ; mot de passe : dans"
+        " deploy/web_interface.conf)"
     ),
-    "names, as group:process": "les noms, sous la forme groupe:processus",
-    "supervisord calls it once for each of its HTTP servers; one plugin is enough.": (
-        "supervisord l'appelle pour chacun de ses serveurs HTTP ; un seul greffon suffit."
+    # deploy/server/changes.py
+    "Changes the machine for deploy/install.sh: each change is shown, and made unless it is a dry"
+    " run.": (
+        "Change la machine pour deploy/install.sh : chaque changement est montré, et fait sauf en"
+        " simulation."
     ),
-    "Called once supervisord has made its groups, before it starts their programs.": (
-        "Appelé quand supervisord a formé ses groupes, avant qu'il démarre leurs programmes."
+    "Shown as + (written), - (removed) or $ (run). What is so already is neither shown nor made.": (
+        "Montrés par + (écrit), - (retiré) ou $ (exécuté). Ce qui est déjà fait n'est ni montré ni"
+        " refait."
     ),
-    "Says in a sentence why supervisord cannot start, where it would show its own code.": (
-        "Dit en une phrase pourquoi supervisord ne peut pas démarrer, au lieu de montrer son code."
+    "Shows a change, and calls what makes it.": "Montre un changement, et appelle ce qui le fait.",
+    "Returns whether the file was another. One that is there keeps its owner and its mode.": (
+        "Dit si le fichier était autre. S'il existe, il garde son propriétaire et ses droits."
     ),
-    "Python calls it with the error that ends supervisord.": (
-        "Python l'appelle avec l'erreur qui met fin à supervisord."
+    "Returns whether the link led elsewhere.": "Dit si le lien menait ailleurs.",
+    "A file, a link, or a folder with all that it holds.": (
+        "Un fichier, un lien, ou un dossier avec tout son contenu."
     ),
-    "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
-        "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    # deploy/server/commands.py
+    "Runs commands, shows what is being done, and says in a sentence what failed.": (
+        "Lance des commandes, montre ce qui se fait, et dit en une phrase ce qui a échoué."
     ),
-    "Make it writable for the user who starts supervisord.": (
-        "Rendez-le accessible en écriture à l'utilisateur qui lance supervisord."
+    "Lines of a failed command's output that are shown": (
+        "Lignes montrées de la sortie d'une commande qui a échoué"
     ),
+    "Ends the command, for the reason given. step names where it happened.": (
+        "Met fin à la commande, pour la raison donnée. step dit à quelle étape."
+    ),
+    "Shows it at once. Where the terminal is gone, the command goes on.": (
+        "Montre le texte aussitôt. Si le terminal a disparu, la commande continue."
+    ),
+    "Shows the failure on standard error.": "Montre l'échec sur la sortie d'erreur.",
+    "It failed:": "Échec :",
+    "Says what is being done, with a dot each second.": (
+        "Dit ce qui se fait, avec un point par seconde."
+    ),
+    "Starts a command that goes on during the with block.": (
+        "Lance une commande qui dure le temps du bloc with."
+    ),
+    "It inherits what lock() has locked.": "Elle hérite de ce que lock() a verrouillé.",
+    "Runs a command whose output goes to a file. Where it fails, its last lines are the reason.": (
+        "Lance une commande dont la sortie va dans un fichier. Si elle échoue, ses dernières lignes"
+        " sont la raison."
+    ),
+    "As run_into(), but returns what the command says.": (
+        "Comme run_into(), mais rend ce que dit la commande."
+    ),
+    "Called in a new process: it ends when this command does, even by kill -9. Linux only.": (
+        "Appelée dans un nouveau processus, qui finit avec cette commande, même par kill -9"
+        " (Linux)."
+    ),
+    "Locks the file, or refuses. Commands inherit the lock: it is gone with the last of them,"
+    " however they end.": (
+        "Verrouille le fichier, ou refuse. Les commandes héritent du verrou : il disparaît avec la"
+        " dernière, quelle que soit sa fin."
+    ),
+    # deploy/server/facts.py
+    "The facts of the site on its server. Each stands in this one place; deploy/install.sh brings a"
+    " change to the machine.": (
+        "Les données du site sur son serveur. Chacune n'est qu'ici ; deploy/install.sh porte un"
+        " changement sur la machine."
+    ),
+    "The folder of the site": "Le dossier du site",
+    "The user that runs it": "L'utilisateur qui le fait tourner",
+    "The host name that visitors ask for": "Le nom d'hôte que demandent les visiteurs",
+    "supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf"
+    " has it": (
+        "Le nom des maîtres gunicorn chez supervisord, celui de [fcgi-program:...] dans"
+        " deploy/supervisord.conf"
+    ),
+    # deploy/server/health.py
+    "Starts, reloads and examines the site, as its user: for the init script, systemd and the other"
+    " commands. Exit codes: LSB Core 5.0, 22.2.": (
+        "Démarre, recharge et examine le site, en tant que son utilisateur : pour le script d'init,"
+        " systemd et les autres commandes. Codes de sortie : LSB Core 5.0, 22.2."
+    ),
+    "Links of this path stay: through current, the sentences below name no single release.": (
+        "Les liens de ce chemin restent : par current, les phrases ci-dessous ne nomment aucune"
+        " version."
+    ),
+    "supervisord may take this long to answer, and the site to come up.": (
+        "Le temps laissé à supervisord pour répondre, et au site pour démarrer."
+    ),
+    "A supervisord that hangs would let supervisorctl wait for ever.": (
+        "Un supervisord bloqué ferait attendre supervisorctl sans fin."
+    ),
+    "Exit codes: an error in the config; a state that cannot be told": (
+        "Codes de sortie : une erreur dans la configuration ; un état que l'on ne peut pas dire"
+    ),
+    "Has supervisord's own code read the config; nothing is started.": (
+        "Fait lire la configuration par le code de supervisord lui-même ; rien n'est démarré."
+    ),
+    "it refuses {config}: {reason}": "il refuse {config} : {reason}",
+    "Starts supervisord in the background.": "Démarre supervisord en arrière-plan.",
+    "supervisord could not write over one that root left.": (
+        "supervisord ne pourrait récrire celui que root aurait laissé."
+    ),
+    "it did not start with {config}: {reason}": "il n'a pas démarré avec {config} : {reason}",
+    "Gives what has failed or was stopped another try.": (
+        "Donne un nouvel essai à ce qui a échoué ou fut arrêté."
+    ),
+    "It may have been started meanwhile.": "Il a pu être démarré entre-temps.",
+    "Reads the config again and replaces the masters one after the other: meanwhile the others"
+    " serve.": (
+        "Relit la configuration et remplace les maîtres l'un après l'autre : pendant ce temps,"
+        " l'autre sert."
+    ),
+    "it did not apply {config}: the logs in {logs} tell why.": (
+        "il n'a pas appliqué {config} : les journaux de {logs} disent pourquoi."
+    ),
+    "{group} did not start again: the logs in {logs} tell why.": (
+        "{group} n'a pas redémarré : les journaux de {logs} disent pourquoi."
+    ),
+    "Shows every program, as supervisorctl does. A failure says that one that should run does not.": (
+        "Montre tous les programmes, comme supervisorctl. Un échec dit qu'un programme qui devrait"
+        " tourner ne tourne pas."
+    ),
+    "Waits until the programs have started, and asks the site for an answer: gunicorn can run and"
+    " each of its pages fail.": (
+        "Attend que les programmes aient démarré, puis demande une réponse au site : gunicorn peut"
+        " tourner et toute page échouer."
+    ),
+    "Waiting for the site": "Attente du site",
+    "http://{address}/healthz gives an error or nothing: the logs in {logs} tell why.": (
+        "http://{address}/healthz donne une erreur ou rien : les journaux de {logs} disent"
+        " pourquoi."
+    ),
+    "it runs, but does not answer: the logs in {logs} tell why.": (
+        "il tourne, mais ne répond pas : les journaux de {logs} disent pourquoi."
+    ),
+    "supervisord's commands, through its socket.": "Les commandes de supervisord, par sa socket.",
+    "Those that count: a program beside the site may have ended, or wait to be started.": (
+        "Ceux qui comptent : un programme à côté du site peut avoir fini, ou attendre qu'on le"
+        " démarre."
+    ),
+    "not every program runs ({states}): the logs in {logs} tell why.": (
+        "tous les programmes ne tournent pas ({states}) : les journaux de {logs} disent pourquoi."
+    ),
+    "Why supervisord ends: its last two lines, but for a hint at its help.": (
+        "Pourquoi supervisord finit : ses deux dernières lignes, à un renvoi à son aide près."
+    ),
+    # deploy/server/install.py
+    "Makes a Debian or Ubuntu machine the site's server, or no longer: the steps, in their order.": (
+        "Fait d'une machine Debian ou Ubuntu le serveur du site, ou défait tout : les étapes, dans"
+        " l'ordre."
+    ),
+    "What deploy/release.sh makes in the folder of the site, and what is worth keeping there": (
+        "Ce que deploy/release.sh fait dans le dossier du site, et ce qui mérite d'y rester"
+    ),
+    "Free space for the venv, the code and the first logs": (
+        "Place libre pour le venv, le code et les premiers journaux"
+    ),
+    "supervisord may take this long to open its socket.": (
+        "Le temps laissé à supervisord pour ouvrir sa socket."
+    ),
+    "Only root may do this: sudo deploy/install.sh": (
+        "Seul root a ce droit : sudo deploy/install.sh"
+    ),
+    "Makes this machine the site's server: starts it at each boot, behind nginx.": (
+        "Fait de cette machine le serveur du site : il démarre à chaque démarrage, derrière nginx."
+    ),
+    "name of the service (default: supervisord); each site has its own": (
+        "nom du service (sinon : supervisord) ; chaque site a le sien"
+    ),
+    "NAME": "NOM",
+    "show every change, make none": "montrer chaque changement, n'en faire aucun",
+    "remove all that this command has made, but ask before the data": (
+        "retirer tout ce que cette commande a fait, en demandant pour les données"
+    ),
+    "remove the data too, without asking": "retirer aussi les données, sans demander",
+    "Refuses what cannot work, before anything changes.": (
+        "Refuse ce qui ne peut pas marcher, avant tout changement."
+    ),
+    "{folder} is where the site will live: move this code elsewhere, below /root say, and install"
+    " it from there.": (
+        "{folder} est la place du site installé : mettez ce code ailleurs, sous /root par exemple,"
+        " et installez-le de là."
+    ),
+    "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
+        "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
+    ),
+    "Some programs are missing: sudo apt install {names}": (
+        "Il manque des programmes : sudo apt install {names}"
+    ),
+    "{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.": (
+        "{file} : nginx ne peut pas utiliser {address}. Écrivez socket = tcp://127.0.0.1:8000, par"
+        " exemple."
+    ),
+    "The release that serves must listen where nginx will ask.": (
+        "La version en service doit écouter là où nginx demandera."
+    ),
+    "{file} has other addresses than the release that serves: deploy/release.sh first, then this"
+    " again.": (
+        "{file} a d'autres adresses que la version en service : d'abord deploy/release.sh, puis de"
+        " nouveau cette commande."
+    ),
+    "The .env must fit the host name: it is the administrator's, and nothing here changes it.": (
+        "Le .env doit convenir au nom d'hôte : il est à l'administrateur, et rien ici ne le change."
+    ),
+    "ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there,"
+    " then run this again.": (
+        "{domain} manque à ALLOWED_HOSTS dans {env}, et le site refuserait ses visiteurs :"
+        " ajoutez-le, puis relancez cette commande."
+    ),
+    "HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or"
+    " write HTTPS=off, then run this again.": (
+        "HTTPS est actif dans {env}, et il n'y a pas de certificat pour {domain} ({certificate}) :"
+        " obtenez-en un, ou écrivez HTTPS=off, puis relancez cette commande."
+    ),
+    "The site's user; None as long as the machine has none of this name.": (
+        "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
+    ),
+    "Where deploy/server/facts.py names another user than before. The folder itself comes last:"
+    " until then, a second run goes on.": (
+        "Quand deploy/server/facts.py nomme un autre utilisateur qu'avant. Le dossier lui-même"
+        " vient en dernier : jusque-là, une seconde exécution reprend le travail."
+    ),
+    "Root's, but for var. Others only get through var, nginx to the static files.": (
+        "À root, sauf var. Les autres ne font que traverser var, comme nginx vers les fichiers"
+        " statiques."
+    ),
+    "deploy/release.sh makes those that follow.": "deploy/release.sh fait les suivantes.",
+    "As its owner: root follows no link that the site may have put there.": (
+        "En tant que propriétaire : root ne suit aucun lien que le site aurait pu poser là."
+    ),
+    "There is no first release, as said above: nothing was started.": (
+        "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."
+    ),
+    "SQLite gives its journals the mode of the database.": (
+        "SQLite donne à ses journaux les droits de la base de données."
+    ),
+    "Where there is a certificate. Returns whether the site must be told.": (
+        "S'il y a un certificat. Dit si le site doit l'apprendre."
+    ),
+    "supervisord does not run: the logs in {folder} tell why.": (
+        "supervisord ne tourne pas : voyez les journaux de {folder}."
+    ),
+    "The site answers at {address}": "Le site répond à {address}",
+    "It has no certificate: whoever is on the way reads and changes its pages. To get one, and to"
+    " use it:": (
+        "Il n'a pas de certificat : quiconque se trouve en chemin peut lire et changer ses pages."
+        " Pour en obtenir un, puis s'en servir :"
+    ),
+    "Nothing is installed in {folder}.": "Rien n'est installé dans {folder}.",
+    "The data stays in {folder}.": "Les données restent dans {folder}.",
+    "Only a user that this command has made has its home here.": (
+        "Seul un utilisateur que cette commande a créé a ici son dossier personnel."
+    ),
+    "Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way"
+    " back. [y/N] ": (
+        "Retirer aussi les données de {folder} (base et copies, journaux, secrets) ? C'est sans"
+        " retour. [o/N] "
+    ),
+    # deploy/server/launch.sh
+    "Runs a command of this package with the first Python that is new enough: launch.sh COMMAND"
+    " [WORD]...": (
+        "Lance une commande de ce paquet avec le premier Python assez récent : launch.sh COMMANDE"
+        " [MOT]..."
+    ),
+    "-B: running this leaves nothing behind in the folder of the code.": (
+        "-B : ne rien laisser derrière soi dans le dossier du code."
+    ),
+    "Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install"
+    " python3 python3-venv": (
+        "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
+        " install python3 python3-venv"
+    ),
+    # deploy/server/options.py
+    "The options of the commands: argparse, in the site's language and with errors of one sentence.": (
+        "Les options des commandes : argparse, dans la langue du site et avec des erreurs d'une"
+        " phrase."
+    ),
+    "A parser whose options all stand in one group, self.options.": (
+        "Un analyseur dont toutes les options sont d'un même groupe, self.options."
+    ),
+    "options": "options ",
+    "show this help and end": "montrer cette aide et finir",
+    "Where the packages of the venv come from.": "D'où viennent les paquets du venv.",
+    "also take packages from this folder": "prendre aussi des paquets dans ce dossier",
+    "DIR": "DOSSIER",
+    "use no network; needs --wheelhouse DIR": "sans réseau ; exige --wheelhouse DOSSIER",
+    "{option} lacks its value, or takes none; {program} --help lists the options.": (
+        "{option} attend une valeur, ou n'en prend pas ; {program} --help énumère les options."
+    ),
+    "{option} is not an option; {program} --help lists them.": (
+        "{option} n'est pas une option ; {program} --help les énumère."
+    ),
+    "--offline needs --wheelhouse DIR, a folder with the packages.": (
+        "--offline exige --wheelhouse DOSSIER, un dossier qui contient les paquets."
+    ),
+    "argparse writes this word by itself, in English.": (
+        "argparse écrit ce mot de lui-même, en anglais."
+    ),
+    "Usage:": "Usage :",
+    '--wheelhouse needs a folder that exists, not "{value}".': (
+        "--wheelhouse exige un dossier qui existe, et non « {value} »."
+    ),
+    # deploy/server/preflight.py
+    "What must be so before a command changes anything, each said with its remedy.": (
+        "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède."
+    ),
+    "The folder may be missing yet: then the disk of the next one above counts.": (
+        "Le dossier peut manquer encore : alors compte le disque du premier au-dessus."
+    ),
+    "The disk of {folder} has {free} MB free and the site needs {needed}: free some and run"
+    " {program} again.": (
+        "Le disque de {folder} a {free} Mo de libres et il en faut {needed} au site : faites de la"
+        " place et relancez {program}."
+    ),
+    "No program may listen on these addresses yet; they stand in this config.": (
+        "Aucun programme ne doit déjà écouter sur ces adresses, qui sont dans cette configuration."
+    ),
+    "{address} cannot be used ({reason}): stop the program that listens there, or change the"
+    " address in {config}.": (
+        "{address} est inutilisable ({reason}) : arrêtez le programme qui y écoute, ou changez"
+        " l'adresse dans {config}."
+    ),
+    "The site's user must be able to run this Python: one in root's home is out of reach.": (
+        "L'utilisateur du site doit pouvoir exécuter ce Python : dans le dossier de root, il est"
+        " hors de portée."
+    ),
+    "{user} cannot run {python}: take a Python that everybody can (sudo apt install python3"
+    " python3-venv).": (
+        "{user} ne peut pas exécuter {python} : prenez un Python ouvert à tous (sudo apt install"
+        " python3 python3-venv)."
+    ),
+    # deploy/server/probes.py
+    "Asks programs that run: whether they listen, and what their pages say.": (
+        "Interroge des programmes en marche : écoutent-ils, et que disent leurs pages ?"
+    ),
+    "Whether a program is at the other end of a UNIX socket.": (
+        "Un programme est-il à l'autre bout d'une socket UNIX ?"
+    ),
+    "Gets the status and the text of a page, by a new connection, as a proxy would. OSError: there"
+    " is no answer.": (
+        "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy."
+        " OSError : pas de réponse."
+    ),
+    # deploy/server/release.py
+    "Puts the code of this folder into service on a server: the steps, in their order.": (
+        "Met le code de ce dossier en service sur un serveur : les étapes, dans leur ordre."
+    ),
+    "Free space for a venv, and twice the static files": (
+        "Place libre pour un venv, et deux fois les fichiers statiques"
+    ),
+    "The site goes first.": "Le site passe d'abord.",
+    "{release} is in place ({seconds} s).": "{release} est en place ({seconds} s).",
+    "Puts the code of this folder into service on a server, without losing a request.": (
+        "Met en service sur un serveur le code de ce dossier, sans perdre une requête."
+    ),
+    "put the previous release into service again": "remettre en service la version précédente",
+    "the folder of the site, by default": "le dossier du site, par défaut",
+    "Makes a release or goes back, and returns the name of the one that serves. What fails is"
+    " undone.": (
+        "Met une version en service ou revient en arrière, et rend le nom de celle qui sert. Ce qui"
+        " échoue est défait."
+    ),
+    "{folder} holds the code itself: keep the code elsewhere, or name another folder (--into).": (
+        "{folder} contient le code lui-même : gardez le code ailleurs, ou nommez un autre dossier"
+        " (--into)."
+    ),
+    "A config that cannot be read is refused before anything is made.": (
+        "Une configuration illisible est refusée avant que rien ne soit fait."
+    ),
+    "{release} serves as before.": "{release} sert comme avant.",
+    "Nothing is in service yet.": "Rien n'est encore en service.",
+    "Until the second migration, the site and its data stay untouched.": (
+        "Jusqu'à la seconde migration, ni le site ni ses données ne sont touchés."
+    ),
+    "Copying the code": "Copie du code",
+    "Making the venv, or taking the one that fits": (
+        "Création du venv, ou reprise de celui qui convient"
+    ),
+    "Rehearsal: copying the database": "Répétition : copie de la base de données",
+    "Rehearsal: checking the settings": "Répétition : vérification des réglages",
+    "Rehearsal: migrating the copy of the database": (
+        "Répétition : migration de la copie de la base"
+    ),
+    "Rehearsal: collecting the static files": "Répétition : rassemblement des fichiers statiques",
+    "Rehearsal: asking for the home page": "Répétition : demande de la page d'accueil",
+    "Migrating the database": "Migration de la base de données",
+    "Publishing the static files": "Publication des fichiers statiques",
+    "The previous release is whole and was in service: it needs no rehearsal.": (
+        "La version précédente est entière et a déjà servi : elle se passe de répétition."
+    ),
+    "There is no previous release in {folder}: nothing to go back to.": (
+        "Pas de version précédente dans {folder} : il n'y a rien à quoi revenir."
+    ),
+    "A failure from here on makes clean_up() go back.": (
+        "Après un échec, à partir d'ici, clean_up() revient en arrière."
+    ),
+    "Restarting gunicorn, one master after the other": (
+        "Redémarrage de gunicorn, un maître après l'autre"
+    ),
+    "Asking the site which release serves": "Demande au site : quelle version répond",
+    "supervisord does not run. To start it, as {user}: {command}": (
+        "supervisord ne tourne pas. Pour le démarrer, en tant que {user}, tapez : {command}"
+    ),
+    "{config} has changed, and supervisord reads it only when told. For its programs: {command}"
+    " update. For all else, stop supervisord and start it again.": (
+        "{config} a changé, et supervisord ne le relit que si on le lui dit. Pour ses programmes :"
+        " {command} update. Pour tout le reste, arrêtez supervisord et relancez-le."
+    ),
+    "What install.sh would change: the user, the domain, and whatever else the service is made"
+    " from.": (
+        "Ce qu'install.sh changerait : l'utilisateur, le domaine, et tout ce dont le service est"
+        " fait."
+    ),
+    "Not in place yet: {files}. To change that: deploy/install.sh --service {name}": (
+        "Pas encore en place : {files}. Pour y remédier : deploy/install.sh --service {name}"
+    ),
+    "supervisord takes its group's name and its addresses when it starts, and nginx is told by"
+    " deploy/install.sh.": (
+        "supervisord prend le nom du groupe et les adresses à son démarrage, et nginx les apprend"
+        " de deploy/install.sh."
+    ),
+    "The group or an address in {file} has changed, and a running supervisord keeps those that it"
+    " has. Stop it ({stop}), run this again, and start it; on a server, deploy/install.sh starts it"
+    " and tells nginx.": (
+        "Le groupe ou une adresse a changé dans {file}, et un supervisord en marche garde les"
+        " siens. Arrêtez-le ({stop}), relancez cette commande, puis démarrez-le ; sur un serveur,"
+        " deploy/install.sh le démarre et avertit nginx."
+    ),
+    "It was interrupted.": "Interruption.",
+    # deploy/server/releases.py
+    "A release: the folder that it gets on the server, and its rehearsal there.": (
+        "Une version : le dossier qu'elle reçoit sur le serveur, et sa répétition."
+    ),
+    "What belongs to the folder of the code, not to a release": (
+        "Ce qui appartient au dossier du code, et non à une version"
+    ),
+    "Connections that must all reach the new release, in whichever process": (
+        "Connexions qui doivent toutes tomber sur la nouvelle version, dans quelque processus que"
+        " ce soit"
+    ),
+    "One release: its folder, and what is done to it.": (
+        "Une version : son dossier, et ce qu'on en fait."
+    ),
+    "The site's user reads all of it, whatever the caller's umask was.": (
+        "L'utilisateur du site lit tout, quel que soit l'umask de l'appelant."
+    ),
+    "Named after what it is made from: a release with the same takes the same.": (
+        "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
+    ),
+    "A venv finds the folder deploy beside it.": "Un venv trouve le dossier deploy à côté de lui.",
+    "The site may not write into these folders: Python's bytecode must be there. What only another"
+    " Python understands may stay as it is.": (
+        "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà. Ce"
+        " que seul un autre Python comprend peut rester tel quel."
+    ),
+    "Runs a command of the release's Python as the site's user.": (
+        "Lance une commande du Python de la version, en tant qu'utilisateur du site."
+    ),
+    "Gives the release a var/ of its own, with a copy of the database.": (
+        "Donne à la version un var/ à elle, avec une copie de la base de données."
+    ),
+    "The settings of Django, supervisord and gunicorn; returns Django's warnings.": (
+        "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django."
+    ),
+    "A gunicorn on a socket that nobody else knows must show the home page.": (
+        "Un gunicorn, sur une socket que nul autre ne connaît, doit montrer la page d'accueil."
+    ),
+    "/healthz answers {answer} instead of 200 and the name {release}.": (
+        "/healthz répond {answer} au lieu de 200 et du nom {release}."
+    ),
+    "Moves those of the rehearsal: the site, which serves, never sees half of one.": (
+        "Déplace ceux de la répétition : le site, qui sert, n'en voit jamais une moitié."
+    ),
+    "A name under which the site answers.": "Un nom auquel le site répond.",
+    "The site that visitors see must be this release.": (
+        "Le site que voient les visiteurs doit être cette version."
+    ),
+    # deploy/server/secret_files.py
+    "The files that hold secrets: each is written once, whole or not at all, and stays out of git.": (
+        "Les fichiers qui contiennent des secrets : chacun est écrit une fois, en entier ou pas du"
+        " tout, et reste hors de git."
+    ),
+    "64 letters and digits, 381 bits of chance: every format of files takes them as they are.": (
+        "64 lettres et chiffres, soit 381 bits de hasard : tout format de fichier les prend tels"
+        " quels."
+    ),
+    "The example, as a rule the one beside it, with a secret key of its own.": (
+        "L'exemple, d'ordinaire celui d'à côté, avec une clé secrète à lui."
+    ),
+    "The password of supervisord's web interface.": (
+        "Le mot de passe de l'interface web de supervisord."
+    ),
+    "For its owner's eyes alone, and where root writes it, for this group's.": (
+        "Pour les yeux du seul propriétaire et, si root l'écrit, pour ceux de ce groupe."
+    ),
+    # deploy/server/service.py
+    "The site as a service of the machine: the files that start it at boot, show it and copy its"
+    " data.": (
+        "Le site comme service de la machine : les fichiers qui le démarrent avec elle, le montrent"
+        " et copient ses données."
+    ),
+    "Where certbot keeps the certificate of this name": "Où certbot garde le certificat de ce nom",
+    "The name of the first site's service: for this one, supervisorctl needs no options.": (
+        "Le nom du service du premier site : pour lui, supervisorctl se passe d'options."
+    ),
+    "A file of deploy/ with its @words@ filled in, for the service of this name.": (
+        "Un fichier de deploy/ dont les @mots@ sont remplacés, pour le service de ce nom."
+    ),
+    "As nginx takes it: a longer name would not fit into nginx's table of names, whose size all"
+    " sites share; a regular expression does.": (
+        "Tel que nginx le prend : un nom plus long n'entrerait pas dans sa table de noms, dont tous"
+        " les sites partagent la taille ; une expression régulière s'en passe."
+    ),
+    "What supervisorctl reads of the site's config, with the paths of this machine.": (
+        "Ce que supervisorctl lit de la configuration du site, avec les chemins de cette machine."
+    ),
+    "Each file of the service names the folder of the site.": (
+        "Chaque fichier du service nomme le dossier du site."
+    ),
+    "The name of the service that this site is already; None where it is none.": (
+        "Le nom du service que ce site est déjà ; None s'il n'en est aucun."
+    ),
+    "A service: its name, and its files and links on the machine.": (
+        "Un service : son nom, et ses fichiers et liens sur la machine."
+    ),
+    "{name} is no name for a service: use small letters, digits, - and _ only.": (
+        "{name} n'est pas un nom de service : rien que des minuscules, des chiffres, - et _."
+    ),
+    "The init system that runs the machine, not one that is merely installed": (
+        "Le système d'init qui mène la machine, pas un autre simplement installé"
+    ),
+    "The name may mean no other service, and the site may have no other name.": (
+        "Le nom ne doit désigner aucun autre service, et le site ne doit pas en avoir d'autre."
+    ),
+    "{path} belongs to another service: give this site a name of its own, with --service NAME.": (
+        "{path} appartient à un autre service : donnez à ce site un nom à lui, par --service NOM."
+    ),
+    "{folder} is the service {installed}: --service {installed}": (
+        "{folder} est le service {installed} : --service {installed}"
+    ),
+    "What its files hold on this machine, by their paths.": (
+        "Ce que contiennent ses fichiers sur cette machine, selon leur chemin."
+    ),
+    "Its files that install.sh would write anew.": (
+        "Ceux de ses fichiers qu'install.sh écrirait de nouveau."
+    ),
+    "What starts the site at each boot, and copies its database each night.": (
+        "Ce qui démarre le site avec la machine, et copie sa base de données chaque nuit."
+    ),
+    "Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.": (
+        "Met nginx devant le site. Si nginx refuse, il continue comme avant."
+    ),
+    "Stops the site first.": "Arrête d'abord le site.",
+    "With those that have been rotated.": "Avec ceux d'avant les rotations.",
+    # deploy/server/site_folder.py
+    "The folder of the site on the server: its releases, and the links that say which one serves.": (
+        "Le dossier du site sur le serveur : ses versions, et les liens qui disent laquelle sert."
+    ),
+    "releases/ holds one folder per release, venvs/ their packages. The link current names the"
+    " release that serves, previous the one before it. var/ is the site's own: database, logs,"
+    " sockets, static files.": (
+        "releases/ contient un dossier par version, venvs/ leurs paquets. Le lien current nomme la"
+        " version qui sert, previous celle d'avant. var/ est au site lui-même : base de données,"
+        " journaux, sockets, fichiers statiques."
+    ),
+    "Releases that stay, to look at or to copy from": (
+        "Versions que l'on garde, pour les regarder ou y reprendre quelque chose"
+    ),
+    "Migrations are not undone: the database stays as it is.": (
+        "Les migrations ne sont pas défaites : la base reste comme elle est."
+    ),
+    "The paths in it, and what is done to it as a whole.": (
+        "Les chemins qui s'y trouvent, et ce qu'on fait de l'ensemble."
+    ),
+    "While a release is under way, its name and the name of the one that served before.": (
+        "Pendant une mise en service : le nom de la version, et de celle qui servait avant."
+    ),
+    "Makes what is missing of it, and reads who runs the site.": (
+        "Crée ce qui manque, et lit qui fait tourner le site."
+    ),
+    "{folder} is missing: deploy/install.sh makes it.": (
+        "{folder} manque : deploy/install.sh le crée."
+    ),
+    "{folder} cannot be written ({reason}): run this as its owner, or as root.": (
+        "Impossible d'écrire dans {folder} ({reason}) : lancez ceci en tant que son propriétaire,"
+        " ou en root."
+    ),
+    "Another release is under way in {folder}: wait until it has ended.": (
+        "Une autre mise en service est en cours dans {folder} : attendez qu'elle ait fini."
+    ),
+    "From here to finish(), clean_up() undoes it all.": "D'ici à finish(), clean_up() défait tout.",
+    "Undoes a release that failed or was interrupted, and removes what nobody needs.": (
+        "Défait une mise en service manquée ou interrompue, et enlève ce dont personne n'a besoin."
+    ),
+    "previous changes last: once it has, nothing was missing any more.": (
+        "previous change en dernier : ensuite, plus rien ne manquait."
+    ),
+    "Going back to {release}": "Retour à {release}",
+    "Keeps the newest releases, and what serves or is in use.": (
+        "Garde les versions les plus récentes, et ce qui sert ou est utilisé."
+    ),
+    "Whether supervisord is at the other end of its socket.": (
+        "supervisord est-il à l'autre bout de sa socket ?"
+    ),
+    "Each gunicorn master takes the release that is current when it starts.": (
+        "Chaque maître gunicorn prend la version que nomme current quand il démarre."
+    ),
+    "They stand outside the releases, which share them.": (
+        "Ils sont hors des versions, qui les partagent."
+    ),
+    "Makes or changes a symbolic link; nobody sees a moment without it.": (
+        "Crée ou change un lien symbolique, sans un instant où il manquerait."
+    ),
+    "The release that a link names; empty where there is no link.": (
+        "La version que nomme un lien ; vide s'il n'y en a pas."
+    ),
+    "Where each process of the machine is, and what it was started with.": (
+        "Où se trouve chaque processus de la machine, et comment il a été lancé."
+    ),
+    # deploy/server/site_user.py
+    "The user who runs the site: root runs none of it, and writes nothing where the site may write.": (
+        "L'utilisateur qui fait tourner le site : root n'en exécute rien, et n'écrit rien là où le"
+        " site peut écrire."
+    ),
+    "The owner of var/.": "Le propriétaire de var/.",
+    "{folder} belongs to {user}: only root and {user} may release. Use sudo.": (
+        "{folder} est à {user} : seuls root et {user} peuvent mettre en service. Utilisez sudo."
+    ),
+    "{folder} belongs to root, and a site must not run as root: give it to another user (chown -R).": (
+        "{folder} est à root, et un site ne doit pas tourner en root : donnez-le à un autre"
+        " utilisateur (chown -R)."
+    ),
+    "Within it, files are touched with this user's rights.": (
+        "Dans ce bloc, on touche aux fichiers avec les droits de cet utilisateur."
+    ),
+    "For started() and run(). Nothing of the caller's environment or terminal reaches the site.": (
+        "Pour started() et run(). Rien de l'environnement ni du terminal de l'appelant n'atteint le"
+        " site."
+    ),
+    "For subprocess: another user and all of its groups.": (
+        "Pour subprocess : un autre utilisateur et tous ses groupes."
+    ),
+    # deploy/server/supervisord_conf.py
+    "What deploy/supervisord.conf says of the site's addresses, by supervisor's own rules of"
+    " reading.": (
+        "Ce que deploy/supervisord.conf dit des adresses du site, lu selon les règles mêmes de"
+        " supervisor."
+    ),
+    "supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules:"
+    " supervisor/options.py, UnhosedConfigParser and read_config; supervisor/datatypes.py,"
+    " inet_address.": (
+        "On ne peut interroger supervisor lui-même : il est dans le venv, qui n'est pas encore là."
+        " Les règles : supervisor/options.py, UnhosedConfigParser et read_config ;"
+        " supervisor/datatypes.py, inet_address."
+    ),
+    "The config of the code in this folder. site and web_interface are addresses as"
+    " socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.": (
+        "La configuration du code de ce dossier. site et web_interface sont des adresses telles que"
+        " les prend socket.connect() : (hôte, port), ou le chemin d'une socket UNIX ; None, s'il"
+        " n'y en a pas."
+    ),
+    "Both as they are written, wherever the code lies.": (
+        "Les deux telles qu'elles sont écrites, où que soit le code."
+    ),
+    "{file} cannot be read: {reason}": "{file} est illisible : {reason}",
+    "With %(here)s and the like filled in.": "Avec %(here)s et ses pareils remplacés.",
+    "{file} has no [{section}]. deploy/server/facts.py and deploy/supervisord.conf must name the"
+    " same group.": (
+        "{file} n'a pas de [{section}]. deploy/server/facts.py et deploy/supervisord.conf doivent"
+        " nommer le même groupe."
+    ),
+    "{file} cannot be used: {key} = {value} in [{section}]. Write an address and a port, as"
+    " 127.0.0.1:8000.": (
+        "{file} est inutilisable : {key} = {value} dans [{section}]. Écrivez une adresse et un"
+        " port, comme 127.0.0.1:8000."
+    ),
+    "As socket.bind() takes it; 0.0.0.0 is every address of this machine.": (
+        "Telle que la prend socket.bind() ; 0.0.0.0 désigne toutes les adresses de la machine."
+    ),
+    "As people type it on this machine: 127.0.0.1:8000.": (
+        "Telle qu'on la tape sur cette machine : 127.0.0.1:8000."
+    ),
+    # deploy/server/venvs.py
+    "Makes a venv with the packages of a requirements.txt, by uv or by pip, whichever the machine"
+    " has.": (
+        "Crée un venv avec les paquets d'un requirements.txt, par uv ou par pip, selon ce qu'a la"
+        " machine."
+    ),
+    "Not the Python of an active venv, which may be the one that is made anew": (
+        "Pas le Python d'un venv actif, qui est peut-être celui que l'on refait"
+    ),
+    "A venv in this folder. Its stamp says what it was made from, once it is whole.": (
+        "Un venv dans ce dossier. Son tampon dit de quoi il fut fait, une fois entier."
+    ),
+    "What it is made from: the folder, its Python, the fingerprint of the requirements.": (
+        "De quoi il est fait : le dossier, son Python, l'empreinte des dépendances."
+    ),
+    "Whether nothing but its requirements has changed.": (
+        "Dit si rien d'autre que ses dépendances n'a changé."
+    ),
+    "What makes it, or brings it up to date: texts and commands, to be run one by one.": (
+        "Ce qui le crée ou le met à jour : des textes et des commandes, à lancer une à une."
+    ),
+    "uv keeps what it downloads in the home folder; www-data, say, may not write there.": (
+        "uv garde ses téléchargements dans le dossier personnel, où www-data, par exemple, ne peut"
+        " écrire."
+    ),
+    "Making the venv (uv)": "Création du venv (uv)",
+    "Installing the requirements (uv)": "Installation des dépendances (uv)",
+    "The requirements are complete: pip need not look for more (--no-deps). compileall is faster"
+    " than pip at compiling.": (
+        "Les dépendances sont complètes : pip n'a pas à en chercher d'autres (--no-deps)."
+        " compileall compile plus vite que pip."
+    ),
+    "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
+        "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un"
+        " pip."
+    ),
+    "Making the venv": "Création du venv",
+    "Installing the requirements": "Installation des dépendances",
+    "Making the venv (virtualenv)": "Création du venv (virtualenv)",
+    "{python} can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
+        "{python} ne peut pas créer de venv avec pip. Sur Debian ou Ubuntu : sudo apt install"
+        " python3-venv"
+    ),
+    "supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's path.": (
+        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur le"
+        " chemin de Python."
+    ),
+    "Whether the command runs without an error.": "Dit si la commande s'exécute sans erreur.",
+    # deploy/supervisor_plugin/held_sockets.py
     "Keeps the listening sockets open while every process of their group restarts.": (
-        "Garde les sockets d'écoute ouvertes pendant que tous les processus d'un groupe redémarrent."
+        "Garde les sockets d'écoute ouvertes pendant que tous les processus d'un groupe"
+        " redémarrent."
     ),
     "supervisord closes a group's socket when the last process that has it ends: visitors would be"
     " refused until another starts. A reference held here keeps it open, and they wait. It is let"
@@ -567,6 +1302,56 @@ FRENCH: dict[str, str] = {
     "supervisord ends, or begins anew (supervisorctl reload).": (
         "supervisord finit, ou recommence (supervisorctl reload)."
     ),
+    # deploy/supervisor_plugin/pace.py
+    "Has supervisord look at its processes when it is worth it: soon after a change, but not for"
+    " each line of a log.": (
+        "Fait revenir supervisord à ses processus quand il le faut : peu après un changement, mais"
+        " pas pour chaque ligne d'un journal."
+    ),
+    "Between two looks supervisord sleeps until a process or a command says something, a second at"
+    " most. The first start, each step of a restart and the answers to commands wait for such"
+    " looks. On a busy site, each request would wake it for a single line of the log.": (
+        "Entre deux tours, supervisord dort jusqu'à ce qu'un processus ou une commande se"
+        " manifeste, une seconde au plus. Le premier démarrage, chaque étape d'un redémarrage et la"
+        " réponse aux commandes attendent le tour suivant. Et sur un site très visité, chaque"
+        " requête le réveillerait pour une seule ligne du journal."
+    ),
+    "supervisord rests this long before each look: lines gather.": (
+        "supervisord se repose ainsi avant chaque tour : des lignes s'accumulent."
+    ),
+    "For this long after a change it sleeps no longer than that.": (
+        "Aussi longtemps après un changement, il ne dort pas davantage."
+    ),
+    "Changes the sleep; supervisord does everything else as before.": (
+        "Change le sommeil ; supervisord fait tout le reste comme avant."
+    ),
+    "supervisord calls it as poll(): it returns what can be read and written.": (
+        "supervisord l'appelle sous le nom de poll() : elle rend ce qui peut être lu et écrit."
+    ),
+    # deploy/supervisor_plugin/plain_errors.py
+    "Says in a sentence why supervisord cannot start, where it would show its own code.": (
+        "Dit en une phrase pourquoi supervisord ne peut pas démarrer, au lieu de montrer son code."
+    ),
+    "Make it writable for the user who starts supervisord.": (
+        "Rendez-le accessible en écriture à l'utilisateur qui lance supervisord."
+    ),
+    "Its folder is missing: ./bootstrap.sh makes it.": (
+        "Son dossier manque : ./bootstrap.sh le crée."
+    ),
+    "Its disk is full: free some space.": "Son disque est plein : faites de la place.",
+    "Its disk is read-only: mount it for writing.": (
+        "Son disque est en lecture seule : montez-le en écriture."
+    ),
+    "supervisord needs it: put that right, and start it again.": (
+        "supervisord en a besoin : corrigez cela, puis redémarrez-le."
+    ),
+    "Python calls it with the error that ends supervisord.": (
+        "Python l'appelle avec l'erreur qui met fin à supervisord."
+    ),
+    "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
+        "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    ),
+    # deploy/supervisor_plugin/readiness.py
     "Notes which processes serve: RUNNING means only that they have lived a while.": (
         "Note quels processus servent : RUNNING dit seulement qu'ils vivent depuis un moment."
     ),
@@ -591,17 +1376,18 @@ FRENCH: dict[str, str] = {
     ),
     "A process starts: it is not ready yet.": "Un processus démarre : il n'est pas encore prêt.",
     "group:process, as supervisorctl writes it.": "groupe:processus, comme l'écrit supervisorctl.",
+    # deploy/supervisor_plugin/rolling_restart.py
     "A command of supervisorctl that restarts a group while it goes on serving.": (
         "Une commande de supervisorctl qui redémarre un groupe pendant qu'il continue à servir."
+    ),
+    "A process may take this long to become ready once supervisord calls it RUNNING.": (
+        "Le temps laissé à un processus pour être prêt une fois que supervisord le dit RUNNING."
     ),
     "A process that was started does not run, or is not ready.": (
         "Un processus démarré ne tourne pas, ou n'est pas prêt."
     ),
     "supervisorctl makes one of it, and finds the command by its name.": (
         "supervisorctl en crée un objet, et trouve la commande par son nom."
-    ),
-    "What does not run comes first: the more serve when one that does is stopped.": (
-        "D'abord ce qui ne tourne pas : il en servira davantage quand un qui tourne s'arrêtera."
     ),
     "supervisorctl asks every plugin for help; the first would say that there is none.": (
         "supervisorctl demande de l'aide à chaque greffon ; le premier dirait qu'il n'y en a pas."
@@ -611,6 +1397,9 @@ FRENCH: dict[str, str] = {
     ),
     "Name a group: %s.": "Nommez un groupe : %s.",
     "There is no group %s; there are: %s.": "Il n'y a pas de groupe %s ; il y a : %s.",
+    "What does not run comes first: the more serve when one that does is stopped.": (
+        "D'abord ce qui ne tourne pas : il en servira davantage quand un qui tourne s'arrêtera."
+    ),
     "%s: restarting (%d of %d)": "%s : redémarrage (%d sur %d)",
     "%s did not come up: %s tells why. The rest was left as it is.": (
         "%s n'a pas démarré : %s dit pourquoi. Le reste est demeuré tel quel."
@@ -625,34 +1414,15 @@ FRENCH: dict[str, str] = {
     "At once, also where the output is a file or a pipe.": (
         "Aussitôt, même quand la sortie est un fichier ou un tube."
     ),
-    # deploy/supervisor_plugin/pace.py
-    "Has supervisord look at its processes when it is worth it: soon after a change, but not for"
-    " each line of a log.": (
-        "Fait revenir supervisord à ses processus quand il le faut : peu après un changement, mais"
-        " pas pour chaque ligne d'un journal."
-    ),
-    "Between two looks supervisord sleeps until a process or a command says something, a second at"
-    " most. The first start, each step of a restart and the answers to commands wait for such"
-    " looks. On a busy site, each request would wake it for a single line of the log.": (
-        "Entre deux tours, supervisord dort jusqu'à ce qu'un processus ou une commande se manifeste,"
-        " une seconde au plus. Le premier démarrage, chaque étape d'un redémarrage et la réponse aux"
-        " commandes attendent le tour suivant. Et sur un site très visité, chaque requête le"
-        " réveillerait pour une seule ligne du journal."
-    ),
-    "Changes the sleep; supervisord does everything else as before.": (
-        "Change le sommeil ; supervisord fait tout le reste comme avant."
-    ),
-    "supervisord calls it as poll(): it returns what can be read and written.": (
-        "supervisord l'appelle sous le nom de poll() : elle rend ce qui peut être lu et écrit."
-    ),
     # deploy/supervisor_plugin/same_origin.py
-    "Without it, any page of any site that you visit could press the buttons of the web interface"
-    " for you: deploy/supervisor_plugin/same_origin.py.": (
-        "Sans cela, n'importe quelle page de n'importe quel site que vous visitez pourrait presser"
-        " à votre place les boutons de l'interface web : deploy/supervisor_plugin/same_origin.py."
-    ),
     "Keeps the pages of other sites away from supervisord's web interface.": (
         "Tient les pages d'autres sites à l'écart de l'interface web de supervisord."
+    ),
+    "A browser sends the login that it remembers along with every request, also with one that a"
+    " page of another site makes: a link to index.html?action=stopall would stop everything.": (
+        "Un navigateur joint à chaque requête l'identification qu'il a retenue, même si c'est la"
+        " page d'un autre site qui la fait : un lien vers index.html?action=stopall arrêterait"
+        " tout."
     ),
     "Refused: this request does not come from the pages of the web interface.": (
         "Refusé : cette requête ne vient pas des pages de l'interface web."
@@ -699,280 +1469,194 @@ FRENCH: dict[str, str] = {
     "Its methods would become commands; it has none.": (
         "Ses méthodes seraient des commandes ; il n'en a pas."
     ),
-    # deploy/gunicorn.conf.py
-    "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
-        "Les réglages de gunicorn, lus par chacun des deux maîtres que lance supervisord."
-    ),
-    "The listening socket comes from supervisord, as standard input.": (
-        "La socket d'écoute vient de supervisord, comme entrée standard."
-    ),
-    "Connections of a worker at once; its files and the database's must fit in 1,024 descriptors"
-    " too.": (
-        "Connexions simultanées d'un worker ; ses fichiers et ceux de la base doivent tenir aussi"
-        " dans 1 024 descripteurs."
-    ),
-    "One worker per processor, shared out between the two masters.": (
-        "Un worker par processeur, répartis entre les deux maîtres."
-    ),
-    "Load Django once, in the master: the workers share its memory and start faster.": (
-        "Charger Django une fois, dans le maître : les workers partagent sa mémoire et démarrent"
-        " plus vite."
-    ),
-    "Seconds before a worker whose request hangs, or that gives no sign of life, is replaced; and"
-    " seconds that a request may take to end at a stop.": (
-        "Secondes avant que soit remplacé un worker dont une requête est bloquée, ou qui ne donne"
-        " pas signe de vie ; et secondes laissées à une requête pour s'achever lors d'un arrêt."
-    ),
-    "Replace each worker from time to time, so that a memory leak stays small; not all at once.": (
-        "Remplacer chaque worker de temps en temps, pour qu'une fuite de mémoire reste petite ; pas"
-        " tous à la fois."
-    ),
-    "Workers show their sign of life in memory: on a busy disk it could come late.": (
-        "Les workers donnent leur signe de vie en mémoire : sur un disque occupé, il pourrait"
-        " tarder."
-    ),
-    "Requests and errors go to the output that supervisord keeps in var/log; each line at once, also"
-    " what a view prints.": (
-        "Requêtes et erreurs vont à la sortie que supervisord garde dans var/log ; chaque ligne"
-        " aussitôt, celles d'un print() dans une vue aussi."
-    ),
-    "gunicorn's own control socket would lie in the home folder, where two sites fight for it.": (
-        "La socket de contrôle de gunicorn serait dans le dossier personnel, où deux sites se la"
-        " disputent."
-    ),
-    "If supervisord is killed, end too: an orphan would keep the port. Linux only. It stands first,"
-    " to hold while Django loads.": (
-        "Si supervisord est tué, finir aussi : un orphelin garderait le port (Linux). En tête, pour"
-        " valoir pendant que Django se charge."
-    ),
-    "Asks for the home page itself: the workers share what it loads.": (
-        "Demande lui-même la page d'accueil : les workers partagent ce qu'elle charge."
-    ),
-    "Imported here: the parent-death signal is set before anything of Django loads.": (
-        "Importé ici : le signal de mort du parent est réglé avant que rien de Django ne se charge."
-    ),
-    "The home page hangs.": "La page d'accueil ne répond pas.",
-    "By https: a plain request may get no more than a redirect.": (
-        "En https : une requête en clair pourrait n'obtenir qu'une redirection."
-    ),
-    "A home page that hangs is logged, as any error in it; the workers start nevertheless.": (
-        "Une page d'accueil bloquée va au journal, comme toute erreur en elle ; les workers démarrent"
-        " quand même."
-    ),
-    "A connection to the database belongs to one process.": (
-        "Une connexion à la base de données n'appartient qu'à un seul processus."
-    ),
-    "Keep all of it out of the garbage collection, which would write into shared memory.": (
-        "Soustraire tout cela au ramasse-miettes, qui écrirait dans la mémoire partagée."
-    ),
-    # deploy/gunicorn_logger.py
-    "How gunicorn writes each request into the log; deploy/gunicorn.conf.py names it.": (
-        "Comment gunicorn écrit chaque requête au journal ; deploy/gunicorn.conf.py le nomme."
-    ),
-    "Looks up nothing that the line does not show: gunicorn's own costs a tenth of a page.": (
-        "Ne cherche que ce que montre la ligne : celui de gunicorn coûte un dixième d'une page."
-    ),
-    "The combined format of Apache and nginx.": "Le format « combined » d'Apache et de nginx.",
-    "Quoted as JSON: what a visitor sends cannot end its field, nor give orders to a terminal.": (
-        "Entre guillemets, comme en JSON : ce qu'envoie un visiteur ne peut ni clore son champ, ni"
-        " donner d'ordre à un terminal."
-    ),
-    # deploy/gunicorn_worker.py
-    "gunicorn's threaded worker, and what it lacks; deploy/gunicorn.conf.py names it.": (
-        "Le worker à threads de gunicorn, et ce qui lui manque ; deploy/gunicorn.conf.py le nomme."
-    ),
-    "Ends when a request hangs, frees the port when it stops, and knows the visitor's address.": (
-        "Finit si une requête est bloquée, libère le port à l'arrêt, connaît l'adresse du visiteur."
-    ),
-    "The thread of each request in progress: when it began, and what it asks for.": (
-        "Le thread de chaque requête en cours : quand elle a commencé, et ce qu'elle demande."
-    ),
-    "The application as gunicorn calls it: all but the sending of the response.": (
-        "L'application telle que gunicorn l'appelle : tout, sauf l'envoi de la réponse."
-    ),
-    "Of a list, the last is the address that the proxy itself has seen.": (
-        "D'une liste, la dernière est l'adresse que le proxy lui-même a vue."
-    ),
-    "gunicorn's timeout is for the worker as a whole; here, for each request.": (
-        "Le timeout de gunicorn vaut pour le worker entier ; ici, pour chaque requête."
-    ),
-    "This request hangs, and its worker ends: %s": (
-        "Cette requête est bloquée, et son worker finit : %s"
-    ),
-    "A plain exit would wait for the thread that hangs.": (
-        "Une sortie ordinaire attendrait le thread bloqué."
-    ),
-    "A worker that stops may have requests to end: meanwhile a new supervisord needs the port.": (
-        "Un worker qui s'arrête peut avoir des requêtes à finir : entre-temps, un nouveau"
-        " supervisord a besoin du port."
-    ),
-    # deploy/release.sh
-    "Puts the code of this folder into service on a server, without losing a request."
-    " deploy/release.sh --help says more.": (
-        "Met le code de ce dossier en service sur un serveur, sans perdre une requête."
-        " deploy/release.sh --help en dit plus."
-    ),
-    "-B: running this leaves nothing behind in the folder of the code.": (
-        "-B : ne rien laisser derrière soi dans le dossier du code."
-    ),
-    # deploy/release.py
-    "Puts the code of this folder into service on a server: the steps, in their order.": (
-        "Met le code de ce dossier en service sur un serveur : les étapes, dans leur ordre."
-    ),
-    "Until the second migration, the site and its data stay untouched.": (
-        "Jusqu'à la seconde migration, ni le site ni ses données ne sont touchés."
-    ),
-    "Copying the code": "Copie du code",
-    "Making the venv, or taking the one that fits": (
-        "Création du venv, ou reprise de celui qui convient"
-    ),
-    "Rehearsal: copying the database": "Répétition : copie de la base de données",
-    "Rehearsal: checking the settings": "Répétition : vérification des réglages",
-    "Rehearsal: migrating the copy of the database": (
-        "Répétition : migration de la copie de la base"
-    ),
-    "Rehearsal: collecting the static files": "Répétition : rassemblement des fichiers statiques",
-    "Rehearsal: asking for the home page": "Répétition : demande de la page d'accueil",
-    "Migrating the database": "Migration de la base de données",
-    "Publishing the static files": "Publication des fichiers statiques",
-    "The previous release is whole and was in service: it needs no rehearsal.": (
-        "La version précédente est entière et a déjà servi : elle se passe de répétition."
-    ),
-    "There is no previous release in {folder}: nothing to go back to.": (
-        "Pas de version précédente dans {folder} : il n'y a rien à quoi revenir."
-    ),
-    "A failure from here on makes clean_up() go back.": (
-        "Après un échec, à partir d'ici, clean_up() revient en arrière."
-    ),
-    "Restarting gunicorn, one master after the other": (
-        "Redémarrage de gunicorn, un maître après l'autre"
-    ),
-    "Asking the site which release serves": "Demande au site : quelle version répond",
-    "supervisord does not run. To start it, as {user}: {command}": (
-        "supervisord ne tourne pas. Pour le démarrer, en tant que {user}, tapez : {command}"
-    ),
-    "{config} has changed, and supervisord reads it only when told. For its programs: {command}"
-    " update. For all else, stop supervisord and start it again.": (
-        "{config} a changé, et supervisord ne le relit que si on le lui dit. Pour ses programmes :"
-        " {command} update. Pour tout le reste, arrêtez supervisord et relancez-le."
-    ),
-    "It was interrupted.": "Interruption.",
-    "{folder} holds the code itself: keep the code elsewhere, or name another folder (--into).": (
-        "{folder} contient le code lui-même : gardez le code ailleurs, ou nommez un autre dossier"
-        " (--into)."
-    ),
-    "{release} serves as before.": "{release} sert comme avant.",
-    "Nothing is in service yet.": "Rien n'est encore en service.",
-    "It failed:": "Échec :",
-    "{release} is in place ({seconds} s).": "{release} est en place ({seconds} s).",
-    # deploy/release_candidate.py
-    "One release: its folder, and what is done to it.": (
-        "Une version : son dossier, et ce qu'on en fait."
-    ),
-    "The site's user reads all of it, whatever the caller's umask was.": (
-        "L'utilisateur du site lit tout, quel que soit l'umask de l'appelant."
-    ),
-    "Named after what it is made from: a release with the same takes the same.": (
-        "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
-    ),
-    "Runs a command of the release's Python as the site's user.": (
-        "Lance une commande du Python de la version, en tant qu'utilisateur du site."
-    ),
-    "Gives the release a var/ of its own, with a copy of the database.": (
-        "Donne à la version un var/ à elle, avec une copie de la base de données."
-    ),
-    "The settings of Django, supervisord and gunicorn; returns Django's warnings.": (
-        "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django."
-    ),
-    "A gunicorn on a socket that nobody else knows must show the home page.": (
-        "Un gunicorn, sur une socket que nul autre ne connaît, doit montrer la page d'accueil."
-    ),
-    "/healthz answers {answer} instead of 200 and the name {release}.": (
-        "/healthz répond {answer} au lieu de 200 et du nom {release}."
-    ),
-    "Moves those of the rehearsal: the site, which serves, never sees half of one.": (
-        "Déplace ceux de la répétition : le site, qui sert, n'en voit jamais une moitié."
-    ),
-    "A name under which the site answers.": "Un nom auquel le site répond.",
-    "The site that visitors see must be this release.": (
-        "Le site que voient les visiteurs doit être cette version."
-    ),
-    # deploy/release_commands.py
-    "Says what is being done, with a dot each second.": (
-        "Dit ce qui se fait, avec un point par seconde."
-    ),
-    "Whether a program is at the other end of a UNIX socket.": (
-        "Un programme est-il à l'autre bout d'une socket UNIX ?"
-    ),
-    "{folder} belongs to {user}: only root and {user} may release. Use sudo.": (
-        "{folder} est à {user} : seuls root et {user} peuvent mettre en service. Utilisez sudo."
-    ),
-    "{folder} belongs to root, and a site must not run as root: give it to another user (chown"
-    " -R).": (
-        "{folder} est à root, et un site ne doit pas tourner en root : donnez-le à un autre"
-        " utilisateur (chown -R)."
-    ),
-    "For started() and run(). Nothing of the caller's environment or terminal reaches the site.": (
-        "Pour started() et run(). Rien de l'environnement ni du terminal de l'appelant n'atteint"
-        " le site."
-    ),
-    # deploy/release_folder.py
-    "The folder of the site on the server: its releases, and the links that say which one"
-    " serves.": (
-        "Le dossier du site sur le serveur : ses versions, et les liens qui disent laquelle sert."
-    ),
-    "releases/ holds one folder per release, venvs/ their packages. The link current names the"
-    " release that serves, previous the one before it. var/ is the site's own: database, logs,"
-    " sockets, static files.": (
-        "releases/ contient un dossier par version, venvs/ leurs paquets. Le lien current nomme la"
-        " version qui sert, previous celle d'avant. var/ est au site lui-même : base de données,"
-        " journaux, sockets, fichiers statiques."
-    ),
-    "Migrations are not undone: the database stays as it is.": (
-        "Les migrations ne sont pas défaites : la base reste comme elle est."
-    ),
-    "The paths in it, and what is done to it as a whole.": (
-        "Les chemins qui s'y trouvent, et ce qu'on fait de l'ensemble."
-    ),
-    "While a release is under way, its name and the name of the one that served before.": (
-        "Pendant une mise en service : le nom de la version, et de celle qui servait avant."
-    ),
-    "{folder} is missing: deploy/install.sh makes it.": (
-        "{folder} manque : deploy/install.sh le crée."
-    ),
-    "{folder} cannot be written ({reason}): run this as its owner, or as root.": (
-        "Impossible d'écrire dans {folder} ({reason}) : lancez ceci en tant que son propriétaire,"
-        " ou en root."
-    ),
-    "Another release is under way in {folder}: wait until it has ended.": (
-        "Une autre mise en service est en cours dans {folder} : attendez qu'elle ait fini."
-    ),
-    "From here to finish(), clean_up() undoes it all.": "D'ici à finish(), clean_up() défait tout.",
-    "Undoes a release that failed or was interrupted, and removes what nobody needs.": (
-        "Défait une mise en service manquée ou interrompue, et enlève ce dont personne n'a besoin."
-    ),
-    "previous changes last: once it has, nothing was missing any more.": (
-        "previous change en dernier : ensuite, plus rien ne manquait."
-    ),
-    "Going back to {release}": "Retour à {release}",
-    "Keeps the newest releases, and what serves or is in use.": (
-        "Garde les versions les plus récentes, et ce qui sert ou est utilisé."
-    ),
-    "Whether supervisord is at the other end of its socket.": (
-        "supervisord est-il à l'autre bout de sa socket ?"
-    ),
-    "Each gunicorn master takes the release that is current when it starts.": (
-        "Chaque maître gunicorn prend la version que nomme current quand il démarre."
-    ),
-    "Makes or changes a symbolic link; nobody sees a moment without it.": (
-        "Crée ou change un lien symbolique, sans un instant où il manquerait."
-    ),
-    "The release that a link names; empty where there is no link.": (
-        "La version que nomme un lien ; vide s'il n'y en a pas."
-    ),
-    "Where each process of the machine is, and what it was started with.": (
-        "Où se trouve chaque processus de la machine, et comment il a été lancé."
-    ),
+    # deploy/supervisor_plugin/server.py
+    "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
+    "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
+    " sockets of FastCGI groups open while their processes restart, notes which processes are"
+    " ready, and says in a sentence why supervisord cannot start. supervisorctl loads"
+    " rolling_restart, which needs this one.": (
+        "supervisord charge ce module, qui revient aux processus quand il le faut, garde ouvertes"
+        " les sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels"
+        " processus sont prêts, et dit en une phrase pourquoi supervisord ne peut pas démarrer."
+        " supervisorctl charge rolling_restart, qui a besoin de celui-ci."
+    ),
+    "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
+        "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
+    ),
+    "The methods that supervisorctl can call, as supervisor_plugin.*": (
+        "Les méthodes que supervisorctl peut appeler, sous le nom de supervisor_plugin.*"
+    ),
+    "Names the processes that have said since their last start that they serve.": (
+        "Nomme les processus qui ont dit, depuis leur dernier démarrage, qu'ils servent."
+    ),
+    "names, as group:process": "les noms, sous la forme groupe:processus",
+    "supervisord calls it once for each of its HTTP servers; one plugin is enough.": (
+        "supervisord l'appelle pour chacun de ses serveurs HTTP ; un seul greffon suffit."
+    ),
+    "Called once supervisord has made its groups, before it starts their programs.": (
+        "Appelé quand supervisord a formé ses groupes, avant qu'il démarre leurs programmes."
+    ),
+    # deploy/supervisord.conf
+    "Read by supervisord and by supervisorctl, on a laptop as on a server. %(here)s is the folder"
+    " of this file: no path here depends on a machine.": (
+        "Lu par supervisord et par supervisorctl, sur un poste de travail comme sur un serveur."
+        " %(here)s est le dossier de ce fichier : aucun chemin ne dépend d'une machine."
+    ),
+    "supervisorctl talks to supervisord through this socket; only its owner may open it. The name"
+    " is short because the whole path may have 107 bytes at most.": (
+        "supervisorctl parle à supervisord par cette socket ; seul son propriétaire peut l'ouvrir."
+        " Le nom est court car le chemin entier a droit à 107 octets."
+    ),
+    "The web interface. Whoever reaches it can stop the site: keep it on a loopback or private"
+    " address.": (
+        "L'interface web. Quiconque l'atteint peut arrêter le site : laissez-la sur une adresse"
+        " locale ou privée."
+    ),
+    "Holds the password of the web interface, outside git. bootstrap.sh writes it; without it"
+    " supervisord does not start.": (
+        "Contient le mot de passe de l'interface web, hors de git. bootstrap.sh l'écrit ; sans lui,"
+        " supervisord ne démarre pas."
+    ),
+    "Without it, any page of any site that you visit could press the buttons of the web interface"
+    " for you: deploy/supervisor_plugin/same_origin.py.": (
+        "Sans cela, n'importe quelle page de n'importe quel site que vous visitez pourrait presser"
+        " à votre place les boutons de l'interface web : deploy/supervisor_plugin/same_origin.py."
+    ),
+    "Logs rotate by themselves: at this size a new file begins, and five old ones are kept.": (
+        "Les journaux tournent d'eux-mêmes : à cette taille un nouveau fichier commence, et cinq"
+        " anciens sont gardés."
+    ),
+    "There is no user= here or below: everything runs as the user who starts supervisord, never as"
+    " root.": (
+        "Pas de user= ici ni plus bas : tout tourne sous l'utilisateur qui lance supervisord,"
+        " jamais en root."
+    ),
+    "The commands that supervisorctl and the web interface call.": (
+        "Les commandes qu'appellent supervisorctl et l'interface web."
+    ),
+    "Starts the site at once, and keeps its socket open while every gunicorn restarts:"
+    " deploy/supervisor_plugin/.": (
+        "Démarre le site aussitôt, et garde sa socket ouverte pendant que tous les gunicorn"
+        " redémarrent : deploy/supervisor_plugin/."
+    ),
+    "The command rolling_restart: new code without a lost request.": (
+        "La commande rolling_restart : un nouveau code sans perdre une requête."
+    ),
+    "An fcgi-program is a program whose listening socket supervisord opens and holds: while one"
+    " gunicorn restarts, the other answers on the same socket.": (
+        "Un fcgi-program est un programme dont supervisord ouvre et garde la socket d'écoute :"
+        " pendant qu'un gunicorn redémarre, l'autre répond sur la même socket."
+    ),
+    "The quotes let the project stand in a folder with a space in its name.": (
+        "Les guillemets permettent au projet d'être dans un dossier dont le nom contient une"
+        " espace."
+    ),
+    "A gunicorn that lives this long has started; one that dies sooner counts as a failed start.": (
+        "Un gunicorn qui vit aussi longtemps a démarré ; s'il meurt plus tôt, c'est un démarrage"
+        " manqué."
+    ),
+    "Longer than gunicorn's graceful_timeout, so that requests in progress end before the stop;"
+    " then the workers go with their master.": (
+        "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
+        " avant l'arrêt ; ensuite les workers partent avec leur maître."
+    ),
+    # deploy/systemd/supervisord.service
+    "For a machine run by systemd: deploy/install.sh puts this file into /etc/systemd/system, with"
+    " the words between @ filled in.": (
+        "Pour une machine menée par systemd : deploy/install.sh met ce fichier dans"
+        " /etc/systemd/system, en remplaçant les mots entre @."
+    ),
+    "Never give up starting the site again.": "Ne jamais renoncer à redémarrer le site.",
+    "In the foreground (-n): systemd then watches supervisord itself.": (
+        "Au premier plan (-n) : systemd surveille alors supervisord lui-même."
+    ),
+    "The config is read again, and the masters are replaced one after the other.": (
+        "La configuration est relue, et les maîtres sont remplacés l'un après l'autre."
+    ),
+    "After a crash; not after supervisorctl shutdown.": (
+        "Après un plantage ; pas après supervisorctl shutdown."
+    ),
+    "TERM goes to supervisord alone, which stops its programs in order. Longer than its"
+    " stopwaitsecs; what is left is killed.": (
+        "TERM va au seul supervisord, qui arrête ses programmes dans l'ordre. Plus long que son"
+        " stopwaitsecs ; ce qui reste est tué."
+    ),
+    "The site writes in var, and nowhere else.": "Le site écrit dans var, et nulle part ailleurs.",
+    "Of /home, it sees its own folder alone, if that lies there.": (
+        "De /home, il ne voit que son propre dossier, s'il y est."
+    ),
+    "It is a user like any other: no right of root, no way to get one.": (
+        "C'est un utilisateur comme un autre : aucun droit de root, aucun moyen d'en obtenir."
+    ),
+    "It sees its own processes, and changes nothing of the machine.": (
+        "Il voit ses propres processus, et ne change rien à la machine."
+    ),
+    "It speaks IP and UNIX sockets, and makes the system calls of a server. supervisord gives its"
+    " sockets to their owner, hence @chown.": (
+        "Il parle par IP et par sockets UNIX, et fait les appels système d'un serveur. supervisord"
+        " donne ses sockets à leur propriétaire, d'où @chown."
+    ),
+    # manage.py
+    "Django's commands for this site: venv/bin/python manage.py help": (
+        "Les commandes de Django pour ce site : venv/bin/python manage.py help"
+    ),
+    # pages/templates/400.html
+    "Bad request": "Requête incorrecte",
+    "The server could not understand what your browser sent.": (
+        "Le serveur n'a pas compris ce que votre navigateur a envoyé."
+    ),
+    "Back to the home page": "Retour à l'accueil",
+    # pages/templates/403.html
+    "Forbidden": "Accès interdit",
+    "You may not see this page.": "Vous n'avez pas le droit de voir cette page.",
+    # pages/templates/403_csrf.html
+    "Form expired": "Formulaire périmé",
+    "Reload the page with the form and send it again. Your browser must accept cookies.": (
+        "Rechargez la page du formulaire et renvoyez-le. Votre navigateur doit accepter les"
+        " cookies."
+    ),
+    # pages/templates/404.html
+    "Page not found": "Page introuvable",
+    "There is nothing at this address.": "Il n'y a rien à cette adresse.",
+    # pages/templates/500.html
+    "Server error": "Erreur du serveur",
+    "Something went wrong here, not with you. It is in the log; please try again later.": (
+        "Le problème vient d'ici, pas de vous. Il est noté dans le journal ; réessayez plus tard."
+    ),
+    # pages/templates/pages/home.html
+    "It works": "Ça marche",
+    "makes the pages": "fait les pages",
+    "Release:": "Version :",
+    "serves them": "les sert",
+    "Master:": "Maître :",
+    "Not this one: it comes from another server.": "Pas celle-ci : un autre serveur l'a envoyée.",
+    "keeps gunicorn running": "garde gunicorn en marche",
+    "Look at it:": "Le regarder :",
+    "Start it:": "Le lancer :",
+    "What to do next": "Et maintenant",
+    "Create your account:": "Créez votre compte :",
+    "Log in to the administration": "Connectez-vous à l'administration",
+    "Write your own home page:": "Écrivez votre page d'accueil :",
+    "Read the lesson:": "Lisez la leçon :",
+    # pages/tests.py
+    "Tests of the pages: venv/bin/python manage.py test": (
+        "Les tests des pages : venv/bin/python manage.py test"
+    ),
+    "Tests need no collected static files.": (
+        "Les tests se passent des fichiers statiques rassemblés."
+    ),
+    # pages/views.py
+    "The pages of the site.": "Les pages du site.",
+    "Shows that the site works, and what to do next.": (
+        "Montre que le site marche, et quoi faire ensuite."
+    ),
+    "supervisord gives these to each program that it starts.": (
+        "supervisord les donne à chaque programme qu'il lance."
+    ),
+    "Says which release works: 200, or 503 with the reason in the log only.": (
+        "Dit quelle version travaille : 200, ou 503 et la raison dans le seul journal."
+    ),
+    "The database does not answer.": "La base de données ne répond pas.",
     # requirements.in
     "What the site needs. After a change: uv pip compile --universal --python-version 3.10"
     " --generate-hashes requirements.in -o requirements.txt": (
@@ -989,21 +1673,21 @@ FRENCH: dict[str, str] = {
     "The web server, and what keeps it running; supervisor knows Python 3.13 since 4.3."
     " deploy/gunicorn_classes and deploy/supervisor_plugin change what these two do inside: a new"
     " major version may do it differently.": (
-        "Le serveur web, et ce qui le maintient en marche ; supervisor connaît Python 3.13 depuis sa"
-        " version 4.3. deploy/gunicorn_classes et deploy/supervisor_plugin changent ce que font ces"
-        " deux-là à l'intérieur : une nouvelle version majeure peut s'y prendre autrement."
+        "Le serveur web, et ce qui le maintient en marche ; supervisor connaît Python 3.13 depuis"
+        " sa version 4.3. deploy/gunicorn_classes et deploy/supervisor_plugin changent ce que font"
+        " ces deux-là à l'intérieur : une nouvelle version majeure peut s'y prendre autrement."
     ),
     "Static files, compressed and cached for ever": (
         "Les fichiers statiques, compressés et gardés en cache pour toujours"
     ),
     "Time zones, where the system has none": "Les fuseaux horaires, là où le système n'en a pas",
     "To add other packages": "Pour ajouter d'autres paquets",
-    # Python modules of the site
-    "Django's commands for this site: venv/bin/python manage.py help": (
-        "Les commandes de Django pour ce site : venv/bin/python manage.py help"
-    ),
+    # <slug>/settings.py
     "Settings of the site. What differs between machines comes from the environment or .env.": (
         "Les réglages du site. Ce qui dépend de la machine vient de l'environnement ou de .env."
+    ),
+    "On a server each release has a folder of its own, whose name tells it.": (
+        "Sur un serveur, chaque version a son dossier, dont le nom la désigne."
     ),
     "Safe unless said otherwise: a server that forgets its .env sends visitors to https.": (
         "Sûr sauf avis contraire : un serveur qui oublie son .env renvoie les visiteurs en https."
@@ -1011,26 +1695,27 @@ FRENCH: dict[str, str] = {
     "Opening the file anew for each request costs more than the queries.": (
         "Rouvrir le fichier à chaque requête coûte plus que les lectures elles-mêmes."
     ),
-    "The three go together. WAL: readers and a writer do not wait for each other. NORMAL: safe"
-    " with WAL, and faster. IMMEDIATE: writers queue up instead of failing with"
-    ' "database is locked".': (
+    "The three go together. WAL: readers and a writer do not wait for each other. NORMAL: safe with"
+    ' WAL, and faster. IMMEDIATE: writers queue up instead of failing with "database is locked".': (
         "Les trois vont ensemble. WAL : lecteurs et écrivain ne s'attendent pas. NORMAL : sûr avec"
-        " WAL, et plus rapide. IMMEDIATE : les écrivains font la queue au lieu d'échouer avec"
-        " « database is locked »."
+        " WAL, et plus rapide. IMMEDIATE : les écrivains font la queue au lieu d'échouer avec «"
+        " database is locked »."
     ),
     "Each file gets a name with its fingerprint: browsers keep it for ever, a change is seen at"
     " once.": (
         "Chaque fichier reçoit un nom qui porte son empreinte : les navigateurs le gardent pour"
         " toujours, un changement se voit aussitôt."
     ),
+    "Which fingerprint is this release's; the files of the others stay, for pages that are open in"
+    " browsers.": (
+        "Quelle empreinte est celle de cette version ; les fichiers des autres restent, pour les"
+        " pages ouvertes dans des navigateurs."
+    ),
     "The proxy says by X-Forwarded-Proto how the visitor came; gunicorn passes it on.": (
         "Le proxy dit par X-Forwarded-Proto comment le visiteur est venu ; gunicorn le transmet."
     ),
     "A health check comes from this very machine, by http.": (
         "La vérification de santé vient de cette machine même, en http."
-    ),
-    "Browsers that came by https once come by https for a year.": (
-        "Un navigateur venu une fois en https vient en https pendant un an."
     ),
     "HSTS for subdomains and its preload list bind names that are not this site's, for years.": (
         "HSTS pour les sous-domaines et sa liste de préchargement engagent, pour des années, des"
@@ -1042,257 +1727,12 @@ FRENCH: dict[str, str] = {
     "Everything goes to standard error, which supervisord keeps in var/log.": (
         "Tout va à la sortie d'erreur, que supervisord garde dans var/log."
     ),
+    # <slug>/urls.py
     "Which address shows which page.": "Quelle adresse montre quelle page.",
+    # <slug>/wsgi.py
     "What gunicorn serves.": "Ce que sert gunicorn.",
     "Django would load the pages at the first request: here, an error in them ends the start.": (
         "Django chargerait les pages à la première requête : ici, leurs erreurs arrêtent le"
         " démarrage."
     ),
-    "The pages of the site.": "Les pages du site.",
-    "Shows that the site works, and what to do next.": (
-        "Montre que le site marche, et quoi faire ensuite."
-    ),
-    "supervisord gives these to each program that it starts.": (
-        "supervisord les donne à chaque programme qu'il lance."
-    ),
-    "On a server each release has a folder of its own, whose name tells it.": (
-        "Sur un serveur, chaque version a son dossier, dont le nom la désigne."
-    ),
-    "Says which release works: 200, or 503 with the reason in the log only.": (
-        "Dit quelle version travaille : 200, ou 503 et la raison dans le seul journal."
-    ),
-    "The database does not answer.": "La base de données ne répond pas.",
-    "Tests of the pages: venv/bin/python manage.py test": (
-        "Les tests des pages : venv/bin/python manage.py test"
-    ),
-    "Tests need no collected static files.": (
-        "Les tests se passent des fichiers statiques rassemblés."
-    ),
-    "Which fingerprint is this release's; the files of the others stay, for pages that are open in"
-    " browsers.": (
-        "Quelle empreinte est celle de cette version ; les fichiers des autres restent, pour les"
-        " pages ouvertes dans des navigateurs."
-    ),
-    # Pages
-    "It works": "Ça marche",
-    "makes the pages": "fait les pages",
-    "Release:": "Version :",
-    "serves them": "les sert",
-    "Master:": "Maître :",
-    "Not this one: it comes from another server.": "Pas celle-ci : un autre serveur l'a envoyée.",
-    "keeps gunicorn running": "garde gunicorn en marche",
-    "Look at it:": "Le regarder :",
-    "Start it:": "Le lancer :",
-    "What to do next": "Et maintenant",
-    "Create your account:": "Créez votre compte :",
-    "Log in to the administration": "Connectez-vous à l'administration",
-    "Write your own home page:": "Écrivez votre page d'accueil :",
-    "Read the lesson:": "Lisez la leçon :",
-    "Bad request": "Requête incorrecte",
-    "The server could not understand what your browser sent.": (
-        "Le serveur n'a pas compris ce que votre navigateur a envoyé."
-    ),
-    "Back to the home page": "Retour à l'accueil",
-    "Forbidden": "Accès interdit",
-    "You may not see this page.": "Vous n'avez pas le droit de voir cette page.",
-    "Form expired": "Formulaire périmé",
-    "Reload the page with the form and send it again. Your browser must accept cookies.": (
-        "Rechargez la page du formulaire et renvoyez-le. Votre navigateur doit accepter les"
-        " cookies."
-    ),
-    "Page not found": "Page introuvable",
-    "There is nothing at this address.": "Il n'y a rien à cette adresse.",
-    "Server error": "Erreur du serveur",
-    "Something went wrong here, not with you. It is in the log; please try again later.": (
-        "Le problème vient d'ici, pas de vous. Il est noté dans le journal ; réessayez plus tard."
-    ),
-    # deploy: the server package, and what install.sh fills in
-    "The nightly copy of the database; var/backups keeps those of a week. deploy/install.sh puts this file into /etc/cron.d, with the words between @ filled in.": "La copie nocturne de la base de données ; var/backups garde celles d'une semaine. deploy/install.sh met ce fichier dans /etc/cron.d, en remplaçant les mots entre @.",
-    "Threads: a slow request does not hold up the others. deploy/gunicorn_classes/worker.py says what else.": "Des threads : une requête lente ne retient pas les autres. deploy/gunicorn_classes/worker.py dit le reste.",
-    "Only a proxy on this machine may say who the visitor is, and that a request came by https. nginx asks from this address: deploy/nginx/site.conf.": "Seul un proxy de cette machine peut dire qui est le visiteur, et qu'il est venu en https. nginx appelle depuis cette adresse : deploy/nginx/site.conf.",
-    "The worker of a hung request gives its other requests this long to end.": "Le worker d'une requête bloquée laisse ce temps à ses autres requêtes pour s'achever.",
-    "deploy/install.sh fills in the words between @, puts this file into /etc/init.d and calls update-rc.d. Actions and exit codes: LSB Core 5.0, 22.2.": "deploy/install.sh remplace les mots entre @, met ce fichier dans /etc/init.d et appelle update-rc.d. Actions et codes de sortie : LSB Core 5.0, 22.2.",
-    "Through current, so that each start takes the release that is current then": "Par current : chaque démarrage prend la version alors en service",
-    "supervisord keeps the folder and the umask of its start.": "supervisord garde le dossier et l'umask de son démarrage.",
-    "fail CODE FORMAT VALUE...: one sentence on standard error, then the end.": "fail CODE FORMAT VALEUR... : une phrase sur la sortie d'erreur, puis fin.",
-    "A pid file can outlive its process: name and venv tell whose it is.": "Un fichier de pid peut survivre à son processus : nom et venv le disent.",
-    "Before anything stops: a running site outlives a broken config.": "Avant tout arrêt : un site en marche survit à une configuration fausse.",
-    "As the run user, it ends no process of another.": "En tant qu'utilisateur du site, il ne finit aucun processus d'autrui.",
-    "LSB has no code for a site that failed: 1 (dead) comes nearest.": "LSB n'a pas de code pour un site tombé : 1 (mort) en est le plus proche.",
-    "Security headers of what nginx itself answers: static files, redirects, errors. Django's pages carry their own. deploy/install.sh puts this file into /etc/nginx/snippets.": "Les en-têtes de sécurité de ce que nginx répond lui-même : fichiers statiques, redirections, erreurs. Les pages de Django ont les leurs. deploy/install.sh met ce fichier dans /etc/nginx/snippets.",
-    "The site behind nginx, by plain HTTP. deploy/install.sh puts this file, or https.conf where there is a certificate, into /etc/nginx/sites-available, with the words between @ filled in.": "Le site derrière nginx, en simple HTTP. deploy/install.sh met ce fichier, ou https.conf s'il y a un certificat, dans /etc/nginx/sites-available, en remplaçant les mots entre @.",
-    "The site behind nginx, by HTTPS, with the certificate that certbot keeps. deploy/install.sh puts this file into /etc/nginx/sites-available, with the words between @ filled in.": "Le site derrière nginx, en HTTPS, avec le certificat que certbot tient à jour. deploy/install.sh met ce fichier dans /etc/nginx/sites-available, en remplaçant les mots entre @.",
-    "What http.conf and https.conf share; deploy/install.sh puts it into /etc/nginx/snippets. supervisord's web interface is not here: it must not be reached from outside.": "Ce que http.conf et https.conf ont en commun ; deploy/install.sh le met dans /etc/nginx/snippets. L'interface web de supervisord n'y est pas : on ne doit pas l'atteindre du dehors.",
-    "Whatever that address is, nginx asks from this one: gunicorn believes what it says of the visitor.": "Quelle que soit cette adresse, nginx appelle depuis celle-ci : gunicorn croit ce qu'il dit du visiteur.",
-    "How the commands of the server work. To run a site, nobody needs to read it.": "Comment marchent les commandes du serveur. Pour exploiter un site, nul besoin de lire ceci.",
-    "Runs one of the commands: python3 deploy/server COMMAND [WORD]...": "Lance une des commandes : python3 deploy/server COMMANDE [MOT]...",
-    "Python was given this folder: its modules are imported as those of a package. Links stay: the config's paths go through current.": "Python a reçu ce dossier : ses modules s'importent comme ceux d'un paquet. Les liens restent : les chemins de la configuration passent par current.",
-    "Sets the site up where its code lies: venv, secrets, database, static files. Only what is missing is done.": "Installe le site là où est son code : venv, secrets, base de données, fichiers statiques. Seul ce qui manque est fait.",
-    "There while the static files are being collected, and after a run that was killed meanwhile": "Présent pendant la collecte des fichiers statiques, et encore si elle fut tuée en route",
-    "Sets the site up: venv, requirements, secrets, database, static files.": "Installe le site : venv, dépendances, secrets, base de données, fichiers statiques.",
-    "Migrates the database and collects the static files, where that is due.": "Migre la base de données et collecte les fichiers statiques, s'il y a lieu.",
-    "Preparing the site ({tasks})": "Préparation du site ({tasks})",
-    "A run that was killed may have left half a file, which Django would keep.": "Une exécution tuée a pu laisser la moitié d'un fichier, que Django garderait.",
-    "Shows a step and runs its commands, whose output goes to the log.": "Montre une étape et lance ses commandes, dont la sortie va au journal.",
-    "Another ./bootstrap.sh is at work in {folder}: wait until it has ended.": "Un autre ./bootstrap.sh est à l'œuvre dans {folder} : attendez qu'il ait fini.",
-    "Whether the process of its pid file is there: it has the addresses.": "Dit si le processus de son fichier de pid est là : c'est lui qui a les adresses.",
-    "Says in a sentence why something cannot be written.": "Dit en une phrase pourquoi l'écriture est impossible.",
-    "{path} cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make its disk writable.": "{path} n'est pas modifiable : lancez ./bootstrap.sh en tant que son propriétaire, appropriez-vous-le (sudo chown -R), ou rendez son disque modifiable.",
-    "Of a step that failed, the last lines tell why, unless the disk is full.": "D'une étape qui a échoué, les dernières lignes disent pourquoi, sauf si le disque est plein.",
-    'It failed: "{step}". The lines above tell why (all of them: {log}). Then run ./bootstrap.sh again.': "Échec : « {step} ». Les lignes ci-dessus disent pourquoi (toutes : {log}). Puis relancez ./bootstrap.sh.",
-    "Web interface: http://{address}/ (user: admin; password: in deploy/web_interface.conf)": "Interface web : http://{address}/ (utilisateur : admin ; mot de passe : dans deploy/web_interface.conf)",
-    "Shown as + (written), - (removed) or $ (run). What is so already is neither shown nor made.": "Montrés par + (écrit), - (retiré) ou $ (exécuté). Ce qui est déjà fait n'est ni montré ni refait.",
-    "Returns whether the link led elsewhere.": "Dit si le lien menait ailleurs.",
-    "Runs commands, shows what is being done, and says in a sentence what failed.": "Lance des commandes, montre ce qui se fait, et dit en une phrase ce qui a échoué.",
-    "Lines of a failed command's output that are shown": "Lignes montrées de la sortie d'une commande qui a échoué",
-    "Ends the command, for the reason given. step names where it happened.": "Met fin à la commande, pour la raison donnée. step dit à quelle étape.",
-    "Shows it at once. Where the terminal is gone, the command goes on.": "Montre le texte aussitôt. Si le terminal a disparu, la commande continue.",
-    "Shows the failure on standard error.": "Montre l'échec sur la sortie d'erreur.",
-    "Starts a command that goes on during the with block.": "Lance une commande qui dure le temps du bloc with.",
-    "It inherits what lock() has locked.": "Elle hérite de ce que lock() a verrouillé.",
-    "Runs a command whose output goes to a file. Where it fails, its last lines are the reason.": "Lance une commande dont la sortie va dans un fichier. Si elle échoue, ses dernières lignes sont la raison.",
-    "As run_into(), but returns what the command says.": "Comme run_into(), mais rend ce que dit la commande.",
-    "Called in a new process: it ends when this command does, even by kill -9. Linux only.": "Appelée dans un nouveau processus, qui finit avec cette commande, même par kill -9 (Linux).",
-    "Locks the file, or refuses. Commands inherit the lock: it is gone with the last of them, however they end.": "Verrouille le fichier, ou refuse. Les commandes héritent du verrou : il disparaît avec la dernière, quelle que soit sa fin.",
-    "A supervisord that hangs would let supervisorctl wait for ever.": "Un supervisord bloqué ferait attendre supervisorctl sans fin.",
-    "Starts supervisord in the background.": "Démarre supervisord en arrière-plan.",
-    "it did not start with {config}: {reason}": "il n'a pas démarré avec {config} : {reason}",
-    "It may have been started meanwhile.": "Il a pu être démarré entre-temps.",
-    "The facts of the site on its server. Each stands in this one place; deploy/install.sh brings a change to the machine.": "Les données du site sur son serveur. Chacune n'est qu'ici ; deploy/install.sh porte un changement sur la machine.",
-    "The folder of the site": "Le dossier du site",
-    "The user that runs it": "L'utilisateur qui le fait tourner",
-    "The host name that visitors ask for": "Le nom d'hôte que demandent les visiteurs",
-    "supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf has it": "Le nom des maîtres gunicorn chez supervisord, celui de [fcgi-program:...] dans deploy/supervisord.conf",
-    "Links of this path stay: through current, the sentences below name no single release.": "Les liens de ce chemin restent : par current, les phrases ci-dessous ne nomment aucune version.",
-    "supervisord may take this long to answer, and the site to come up.": "Le temps laissé à supervisord pour répondre, et au site pour démarrer.",
-    "Exit codes: an error in the config; a state that cannot be told": "Codes de sortie : une erreur dans la configuration ; un état que l'on ne peut pas dire",
-    "Has supervisord's own code read the config; nothing is started.": "Fait lire la configuration par le code de supervisord lui-même ; rien n'est démarré.",
-    "it refuses {config}: {reason}": "il refuse {config} : {reason}",
-    "Why supervisord ends: its last two lines, but for a hint at its help.": "Pourquoi supervisord finit : ses deux dernières lignes, à un renvoi à son aide près.",
-    "Shows every program, as supervisorctl does. A failure says that one that should run does not.": "Montre tous les programmes, comme supervisorctl. Un échec dit qu'un programme qui devrait tourner ne tourne pas.",
-    "Waits until the programs have started, and asks the site for an answer: gunicorn can run and each of its pages fail.": "Attend que les programmes aient démarré, puis demande une réponse au site : gunicorn peut tourner et toute page échouer.",
-    "supervisord's commands, through its socket.": "Les commandes de supervisord, par sa socket.",
-    "Those that count: a program beside the site may have ended, or wait to be started.": "Ceux qui comptent : un programme à côté du site peut avoir fini, ou attendre qu'on le démarre.",
-    "Free space for the venv, the code and the first logs": "Place libre pour le venv, le code et les premiers journaux",
-    "Makes this machine the site's server: starts it at each boot, behind nginx.": "Fait de cette machine le serveur du site : il démarre à chaque démarrage, derrière nginx.",
-    "NAME": "NOM",
-    "name of the service (default: supervisord); each site has its own": "nom du service (sinon : supervisord) ; chaque site a le sien",
-    "show every change, make none": "montrer chaque changement, n'en faire aucun",
-    "remove all that this command has made, but ask before the data": "retirer tout ce que cette commande a fait, en demandant pour les données",
-    "remove the data too, without asking": "retirer aussi les données, sans demander",
-    "Refuses what cannot work, before anything changes.": "Refuse ce qui ne peut pas marcher, avant tout changement.",
-    "{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.": "{file} : nginx ne peut pas utiliser {address}. Écrivez socket = tcp://127.0.0.1:8000, par exemple.",
-    "The release that serves must listen where nginx will ask.": "La version en service doit écouter là où nginx demandera.",
-    "{file} has other addresses than the release that serves: deploy/release.sh first, then this again.": "{file} a d'autres adresses que la version en service : d'abord deploy/release.sh, puis de nouveau cette commande.",
-    "The .env must fit the host name: it is the administrator's, and nothing here changes it.": "Le .env doit convenir au nom d'hôte : il est à l'administrateur, et rien ici ne le change.",
-    "ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there, then run this again.": "{domain} manque à ALLOWED_HOSTS dans {env}, et le site refuserait ses visiteurs : ajoutez-le, puis relancez cette commande.",
-    "HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or write HTTPS=off, then run this again.": "HTTPS est actif dans {env}, et il n'y a pas de certificat pour {domain} ({certificate}) : obtenez-en un, ou écrivez HTTPS=off, puis relancez cette commande.",
-    "Where deploy/server/facts.py names another user than before. The folder itself comes last: until then, a second run goes on.": "Quand deploy/server/facts.py nomme un autre utilisateur qu'avant. Le dossier lui-même vient en dernier : jusque-là, une seconde exécution reprend le travail.",
-    "SQLite gives its journals the mode of the database.": "SQLite donne à ses journaux les droits de la base de données.",
-    "Where there is a certificate. Returns whether the site must be told.": "S'il y a un certificat. Dit si le site doit l'apprendre.",
-    "Only a user that this command has made has its home here.": "Seul un utilisateur que cette commande a créé a ici son dossier personnel.",
-    "Runs a command of this package with the first Python that is new enough: launch.sh COMMAND [WORD]...": "Lance une commande de ce paquet avec le premier Python assez récent : launch.sh COMMANDE [MOT]...",
-    "The options of the commands: argparse, in the site's language and with errors of one sentence.": "Les options des commandes : argparse, dans la langue du site et avec des erreurs d'une phrase.",
-    "A parser whose options all stand in one group, self.options.": "Un analyseur dont toutes les options sont d'un même groupe, self.options.",
-    "options": "options ",
-    "show this help and end": "montrer cette aide et finir",
-    "Where the packages of the venv come from.": "D'où viennent les paquets du venv.",
-    "DIR": "DOSSIER",
-    "also take packages from this folder": "prendre aussi des paquets dans ce dossier",
-    "use no network; needs --wheelhouse DIR": "sans réseau ; exige --wheelhouse DOSSIER",
-    "{option} lacks its value, or takes none; {program} --help lists the options.": "{option} attend une valeur, ou n'en prend pas ; {program} --help énumère les options.",
-    "{option} is not an option; {program} --help lists them.": "{option} n'est pas une option ; {program} --help les énumère.",
-    "argparse writes this word by itself, in English.": "argparse écrit ce mot de lui-même, en anglais.",
-    "Usage:": "Usage :",
-    "What must be so before a command changes anything, each said with its remedy.": "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède.",
-    "The folder may be missing yet: then the disk of the next one above counts.": "Le dossier peut manquer encore : alors compte le disque du premier au-dessus.",
-    "The disk of {folder} has {free} MB free and the site needs {needed}: free some and run {program} again.": "Le disque de {folder} a {free} Mo de libres et il en faut {needed} au site : faites de la place et relancez {program}.",
-    "No program may listen on these addresses yet; they stand in this config.": "Aucun programme ne doit déjà écouter sur ces adresses, qui sont dans cette configuration.",
-    "{address} cannot be used ({reason}): stop the program that listens there, or change the address in {config}.": "{address} est inutilisable ({reason}) : arrêtez le programme qui y écoute, ou changez l'adresse dans {config}.",
-    "The site's user must be able to run this Python: one in root's home is out of reach.": "L'utilisateur du site doit pouvoir exécuter ce Python : dans le dossier de root, il est hors de portée.",
-    "Asks programs that run: whether they listen, and what their pages say.": "Interroge des programmes en marche : écoutent-ils, et que disent leurs pages ?",
-    "Gets the status and the text of a page, by a new connection, as a proxy would. OSError: there is no answer.": "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy. OSError : pas de réponse.",
-    "Free space for a venv, and twice the static files": "Place libre pour un venv, et deux fois les fichiers statiques",
-    "The site goes first.": "Le site passe d'abord.",
-    "Puts the code of this folder into service on a server, without losing a request.": "Met en service sur un serveur le code de ce dossier, sans perdre une requête.",
-    "put the previous release into service again": "remettre en service la version précédente",
-    "the folder of the site, by default": "le dossier du site, par défaut",
-    "Makes a release or goes back, and returns the name of the one that serves. What fails is undone.": "Met une version en service ou revient en arrière, et rend le nom de celle qui sert. Ce qui échoue est défait.",
-    "supervisord takes its group's name and its addresses when it starts, and nginx is told by deploy/install.sh.": "supervisord prend le nom du groupe et les adresses à son démarrage, et nginx les apprend de deploy/install.sh.",
-    "The group or an address in {file} has changed, and a running supervisord keeps those that it has. Stop it ({stop}), run this again, and start it; on a server, deploy/install.sh starts it and tells nginx.": "Le groupe ou une adresse a changé dans {file}, et un supervisord en marche garde les siens. Arrêtez-le ({stop}), relancez cette commande, puis démarrez-le ; sur un serveur, deploy/install.sh le démarre et avertit nginx.",
-    "A release: the folder that it gets on the server, and its rehearsal there.": "Une version : le dossier qu'elle reçoit sur le serveur, et sa répétition.",
-    "What belongs to the folder of the code, not to a release": "Ce qui appartient au dossier du code, et non à une version",
-    "Connections that must all reach the new release, in whichever process": "Connexions qui doivent toutes tomber sur la nouvelle version, dans quelque processus que ce soit",
-    "A venv finds the folder deploy beside it.": "Un venv trouve le dossier deploy à côté de lui.",
-    "The site may not write into these folders: Python's bytecode must be there. What only another Python understands may stay as it is.": "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà. Ce que seul un autre Python comprend peut rester tel quel.",
-    "The files that hold secrets: each is written once, whole or not at all, and stays out of git.": "Les fichiers qui contiennent des secrets : chacun est écrit une fois, en entier ou pas du tout, et reste hors de git.",
-    "64 letters and digits, 381 bits of chance: every format of files takes them as they are.": "64 lettres et chiffres, soit 381 bits de hasard : tout format de fichier les prend tels quels.",
-    "The password of supervisord's web interface.": "Le mot de passe de l'interface web de supervisord.",
-    "For its owner's eyes alone, and where root writes it, for this group's.": "Pour les yeux du seul propriétaire et, si root l'écrit, pour ceux de ce groupe.",
-    "The name of the first site's service: for this one, supervisorctl needs no options.": "Le nom du service du premier site : pour lui, supervisorctl se passe d'options.",
-    "A file of deploy/ with its @words@ filled in, for the service of this name.": "Un fichier de deploy/ dont les @mots@ sont remplacés, pour le service de ce nom.",
-    "As nginx takes it: a longer name would not fit into nginx's table of names, whose size all sites share; a regular expression does.": "Tel que nginx le prend : un nom plus long n'entrerait pas dans sa table de noms, dont tous les sites partagent la taille ; une expression régulière s'en passe.",
-    "A service: its name, and its files and links on the machine.": "Un service : son nom, et ses fichiers et liens sur la machine.",
-    "Releases that stay, to look at or to copy from": "Versions que l'on garde, pour les regarder ou y reprendre quelque chose",
-    "Makes what is missing of it, and reads who runs the site.": "Crée ce qui manque, et lit qui fait tourner le site.",
-    "They stand outside the releases, which share them.": "Ils sont hors des versions, qui les partagent.",
-    "The user who runs the site: root runs none of it, and writes nothing where the site may write.": "L'utilisateur qui fait tourner le site : root n'en exécute rien, et n'écrit rien là où le site peut écrire.",
-    "The owner of var/.": "Le propriétaire de var/.",
-    "Within it, files are touched with this user's rights.": "Dans ce bloc, on touche aux fichiers avec les droits de cet utilisateur.",
-    "For subprocess: another user and all of its groups.": "Pour subprocess : un autre utilisateur et tous ses groupes.",
-    "What deploy/supervisord.conf says of the site's addresses, by supervisor's own rules of reading.": "Ce que deploy/supervisord.conf dit des adresses du site, lu selon les règles mêmes de supervisor.",
-    "Both as they are written, wherever the code lies.": "Les deux telles qu'elles sont écrites, où que soit le code.",
-    "{file} cannot be read: {reason}": "{file} est illisible : {reason}",
-    "{file} has no [{section}]. deploy/server/facts.py and deploy/supervisord.conf must name the same group.": "{file} n'a pas de [{section}]. deploy/server/facts.py et deploy/supervisord.conf doivent nommer le même groupe.",
-    "{file} cannot be used: {key} = {value} in [{section}]. Write an address and a port, as 127.0.0.1:8000.": "{file} est inutilisable : {key} = {value} dans [{section}]. Écrivez une adresse et un port, comme 127.0.0.1:8000.",
-    "As socket.bind() takes it; 0.0.0.0 is every address of this machine.": "Telle que la prend socket.bind() ; 0.0.0.0 désigne toutes les adresses de la machine.",
-    "As people type it on this machine: 127.0.0.1:8000.": "Telle qu'on la tape sur cette machine : 127.0.0.1:8000.",
-    "Makes a venv with the packages of a requirements.txt, by uv or by pip, whichever the machine has.": "Crée un venv avec les paquets d'un requirements.txt, par uv ou par pip, selon ce qu'a la machine.",
-    "Not the Python of an active venv, which may be the one that is made anew": "Pas le Python d'un venv actif, qui est peut-être celui que l'on refait",
-    "A venv in this folder. Its stamp says what it was made from, once it is whole.": "Un venv dans ce dossier. Son tampon dit de quoi il fut fait, une fois entier.",
-    "What it is made from: the folder, its Python, the fingerprint of the requirements.": "De quoi il est fait : le dossier, son Python, l'empreinte des dépendances.",
-    "Whether nothing but its requirements has changed.": "Dit si rien d'autre que ses dépendances n'a changé.",
-    "What makes it, or brings it up to date: texts and commands, to be run one by one.": "Ce qui le crée ou le met à jour : des textes et des commandes, à lancer une à une.",
-    "The requirements are complete: pip need not look for more (--no-deps). compileall is faster than pip at compiling.": "Les dépendances sont complètes : pip n'a pas à en chercher d'autres (--no-deps). compileall compile plus vite que pip.",
-    "{python} can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": "{python} ne peut pas créer de venv avec pip. Sur Debian ou Ubuntu : sudo apt install python3-venv",
-    "Whether the command runs without an error.": "Dit si la commande s'exécute sans erreur.",
-    "supervisord rests this long before each look: lines gather.": "supervisord se repose ainsi avant chaque tour : des lignes s'accumulent.",
-    "For this long after a change it sleeps no longer than that.": "Aussi longtemps après un changement, il ne dort pas davantage.",
-    "Its folder is missing: ./bootstrap.sh makes it.": "Son dossier manque : ./bootstrap.sh le crée.",
-    "Its disk is full: free some space.": "Son disque est plein : faites de la place.",
-    "Its disk is read-only: mount it for writing.": "Son disque est en lecture seule : montez-le en écriture.",
-    "A process may take this long to become ready once supervisord calls it RUNNING.": "Le temps laissé à un processus pour être prêt une fois que supervisord le dit RUNNING.",
-    "A browser sends the login that it remembers along with every request, also with one that a page of another site makes: a link to index.html?action=stopall would stop everything.": "Un navigateur joint à chaque requête l'identification qu'il a retenue, même si c'est la page d'un autre site qui la fait : un lien vers index.html?action=stopall arrêterait tout.",
-    "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
-    "For a machine run by systemd: deploy/install.sh puts this file into /etc/systemd/system, with the words between @ filled in.": "Pour une machine menée par systemd : deploy/install.sh met ce fichier dans /etc/systemd/system, en remplaçant les mots entre @.",
-    "Of /home, it sees its own folder alone, if that lies there.": "De /home, il ne voit que son propre dossier, s'il y est.",
-    # deploy: the server package, and what install.sh fills in
-    "What install.sh would change: the user, the domain, and whatever else the service is made from.": "Ce qu'install.sh changerait : l'utilisateur, le domaine, et tout ce dont le service est fait.",
-    "Not in place yet: {files}. To change that: deploy/install.sh --service {name}": "Pas encore en place : {files}. Pour y remédier : deploy/install.sh --service {name}",
-    "What its files hold on this machine, by their paths.": "Ce que contiennent ses fichiers sur cette machine, selon leur chemin.",
-    "Its files that install.sh would write anew.": "Ceux de ses fichiers qu'install.sh écrirait de nouveau.",
-    # deploy: the server package, and what install.sh fills in
-    "A config that cannot be read is refused before anything is made.": "Une configuration illisible est refusée avant que rien ne soit fait.",
-    # deploy: the server package, and what install.sh fills in
-    "site_health WORD: what deploy/server/health.py does; $said gets its sentence.": "site_health MOT : ce que fait deploy/server/health.py ; sa phrase va dans $said.",
-    "Changes the machine for deploy/install.sh: each change is shown, and made unless it is a dry run.": "Change la machine pour deploy/install.sh : chaque changement est montré, et fait sauf en simulation.",
-    "Shows a change, and calls what makes it.": "Montre un changement, et appelle ce qui le fait.",
-    "Returns whether the file was another. One that is there keeps its owner and its mode.": "Dit si le fichier était autre. S'il existe, il garde son propriétaire et ses droits.",
-    "Starts, reloads and examines the site, as its user: for the init script, systemd and the other commands. Exit codes: LSB Core 5.0, 22.2.": "Démarre, recharge et examine le site, en tant que son utilisateur : pour le script d'init, systemd et les autres commandes. Codes de sortie : LSB Core 5.0, 22.2.",
-    "Gives what has failed or was stopped another try.": "Donne un nouvel essai à ce qui a échoué ou fut arrêté.",
-    "it did not apply {config}: the logs in {logs} tell why.": "il n'a pas appliqué {config} : les journaux de {logs} disent pourquoi.",
-    "{group} did not start again: the logs in {logs} tell why.": "{group} n'a pas redémarré : les journaux de {logs} disent pourquoi.",
-    "http://{address}/healthz gives an error or nothing: the logs in {logs} tell why.": "http://{address}/healthz donne une erreur ou rien : les journaux de {logs} disent pourquoi.",
-    "it runs, but does not answer: the logs in {logs} tell why.": "il tourne, mais ne répond pas : les journaux de {logs} disent pourquoi.",
-    "not every program runs ({states}): the logs in {logs} tell why.": "tous les programmes ne tournent pas ({states}) : les journaux de {logs} disent pourquoi.",
-    "supervisord may take this long to open its socket.": "Le temps laissé à supervisord pour ouvrir sa socket.",
-    "supervisord does not run: the logs in {folder} tell why.": "supervisord ne tourne pas : voyez les journaux de {folder}.",
-    '--wheelhouse needs a folder that exists, not "{value}".': "--wheelhouse exige un dossier qui existe, et non « {value} ».",
-    "The example, as a rule the one beside it, with a secret key of its own.": "L'exemple, d'ordinaire celui d'à côté, avec une clé secrète à lui.",
-    "{name} is no name for a service: use small letters, digits, - and _ only.": "{name} n'est pas un nom de service : rien que des minuscules, des chiffres, - et _.",
-    "supervisor itself cannot be asked: it stands in the venv, which is not there yet. The rules: supervisor/options.py, UnhosedConfigParser and read_config; supervisor/datatypes.py, inet_address.": "On ne peut interroger supervisor lui-même : il est dans le venv, qui n'est pas encore là. Les règles : supervisor/options.py, UnhosedConfigParser et read_config ; supervisor/datatypes.py, inet_address.",
-    "The config of the code in this folder. site and web_interface are addresses as socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.": "La configuration du code de ce dossier. site et web_interface sont des adresses telles que les prend socket.connect() : (hôte, port), ou le chemin d'une socket UNIX ; None, s'il n'y en a pas.",
-    "With %(here)s and the like filled in.": "Avec %(here)s et ses pareils remplacés.",
-    # deploy: the server package, and what install.sh fills in
-    "supervisord needs it: put that right, and start it again.": "supervisord en a besoin : corrigez cela, puis redémarrez-le.",
 }
