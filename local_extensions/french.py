@@ -1735,4 +1735,5 @@ FRENCH: dict[str, str] = {
         "Django chargerait les pages à la première requête : ici, leurs erreurs arrêtent le"
         " démarrage."
     ),
+    # deploy: the server package, and what install.sh fills in
 }

@@ -77,7 +77,11 @@ def prepare_site(venv):
     if not (VAR / "db.sqlite3").exists() or not can(*manage, "migrate", "--check"):
         tasks.append("migrate")
     if UNFINISHED.exists() or not MANIFEST.exists() or static_files_changed(venv):
-        remove_unfinished()
+        #: A run that was killed may have left half a file, which Django would keep.
+        if UNFINISHED.exists():
+            shutil.rmtree(STATIC, ignore_errors=True)
+        with writing(UNFINISHED):
+            UNFINISHED.touch()
         tasks.append("collectstatic")
     if tasks:
         commands = ((*manage, task, "--no-input") for task in tasks)
@@ -98,17 +102,6 @@ def static_files_changed(venv):
             if is_source and os.lstat(path).st_mtime > collected:
                 return True
     return False
-
-
-def remove_unfinished():
-    """_("A run that was killed may have left half a file, which Django would keep.")"""
-    if UNFINISHED.exists():
-        began = UNFINISHED.stat().st_mtime
-        for path in STATIC.rglob("*"):
-            if path.is_file() and path.stat().st_mtime > began:
-                path.unlink()
-    with writing(UNFINISHED):
-        UNFINISHED.touch()
 
 
 def perform(text, *commands, **values):

@@ -45,11 +45,8 @@ class RollingRestart(ControllerPluginBase):
         if not names:
             self.fail(_py("Name a group: %s."), ", ".join(groups))
         elif unknown:
-            self.fail(
-                _py("There is no group %s; there are: %s."),
-                ", ".join(unknown),
-                ", ".join(groups),
-            )
+            text = _py("There is no group %s; there are: %s.")
+            self.fail(text, ", ".join(unknown), ", ".join(groups))
         else:
             self.restart([each for each in processes if each["group"] in names])
 
@@ -64,17 +61,12 @@ class RollingRestart(ControllerPluginBase):
                 self.stop(name)
                 self.start(name, must_report=process["group"] in reporting)
             except DidNotComeUp:
-                self.fail(
-                    _py("%s did not come up: %s tells why. The rest was left as it is."),
-                    name,
-                    process["stdout_logfile"],
-                )
+                text = _py("%s did not come up: %s tells why. The rest was left as it is.")
+                self.fail(text, name, process["stdout_logfile"])
                 return
             except KeyboardInterrupt:
-                self.fail(
-                    _py("Interrupted. If it is stopped: supervisorctl start %s"),
-                    name,
-                )
+                text = _py("Interrupted. If it is stopped: supervisorctl start %s")
+                self.fail(text, name)
                 return
             self.say(_py("%s: running"), name)
 
