@@ -1,4 +1,4 @@
 #!/bin/sh
 #: Sets the site up: venv, requirements, secrets, database, static files. Run it again whenever you like: it does only what is missing.
 
-exec "$(dirname "$0")/deploy/server/launch.sh" bootstrap "$@"
+exec sh "$(dirname "$0")/deploy/server/launch.sh" bootstrap "$@"

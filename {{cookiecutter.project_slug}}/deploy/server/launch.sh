@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 #: Runs a command of this package with the first Python that is new enough: launch.sh COMMAND [WORD]...
 
 set -eu
