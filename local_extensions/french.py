@@ -844,9 +844,6 @@ FRENCH: dict[str, str] = {
     "What must be so before a command changes anything, each said with its remedy.": (
         "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède."
     ),
-    "The folder may be missing yet: then the disk of the next one above counts.": (
-        "Le dossier peut manquer encore : alors compte le disque du premier au-dessus."
-    ),
     "The disk of {folder} has {free} MB free and the site needs {needed}: free some and run"
     " {program} again.": (
         "Le disque de {folder} a {free} Mo de libres et il en faut {needed} au site : faites de la"
@@ -1736,4 +1733,6 @@ FRENCH: dict[str, str] = {
         " démarrage."
     ),
     # deploy: the server package, and what install.sh fills in
+    # deploy: the server package, and what install.sh fills in
+    "The folder may be missing yet: then the disk of the next one above counts. With least, no more than that must be free.": "Le dossier peut manquer encore : alors compte le disque du premier au-dessus. Avec least, il suffit que cela soit libre.",
 }

@@ -31,7 +31,9 @@ NAMING = ("keyword", "markexpr", "lf")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="every test, the slow ones too")
-    parser.addoption("--thorough", action="store_true", help="--all, with 10,000 projects, not 300")
+    parser.addoption(
+        "--thorough", action="store_true", help="--all, one more machine, 10,000 projects"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,11 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     quick = not (everything or named or any(map(config.getoption, NAMING)))
     config.option.quick = quick
+    thorough = config.getoption("--thorough")
     if quick:
-        config.option.markexpr = "not slow"
+        config.option.markexpr = "not slow and not thorough"
+    elif not thorough and config.getoption("--all") and not config.option.markexpr:
+        config.option.markexpr = "not thorough"
     # A shell's background process ignores it, and so would each command that a test interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    thorough = config.getoption("--thorough")
     health = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     settings.register_profile(
         "ours",

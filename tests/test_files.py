@@ -35,7 +35,6 @@ FILES = [
     "deploy/server/bootstrap.py",
     "deploy/server/changes.py",
     "deploy/server/commands.py",
-    "deploy/server/control.py",
     "deploy/server/facts.py",
     "deploy/server/health.py",
     "deploy/server/install.py",

@@ -136,8 +136,8 @@ def check_supervisor(project: Path, answers: dict[str, str]) -> None:
         assert f"{web['host']}:{web['port']}" == answers["web_interface"]
 
 
-def check_shell(project: Path, answers: dict[str, str]) -> None:
-    (script,) = fill(project, "init.d/supervisord")
+def check_shell(texts: dict[str, str], answers: dict[str, str]) -> None:
+    script = texts["init.d/supervisord"]
     subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True)
     lines = re.findall(r"^(?:DIR|RUN_USER)=.*", script, re.MULTILINE)
     show = "\n".join([*lines, 'printf "%s|%s" "$DIR" "$RUN_USER"'])
@@ -145,6 +145,13 @@ def check_shell(project: Path, answers: dict[str, str]) -> None:
     assert shown == f"{answers['install_dir']}|{answers['run_user']}"
 
 
+# The files of the service, and the names that nginx's include.
+NGINX_FILES = {
+    "nginx/https.conf": "https.conf",
+    "nginx/site.conf": "supervisord-site.conf",
+    "nginx/headers.conf": "supervisord-headers.conf",
+}
+SOURCES = (*NGINX_FILES, "init.d/supervisord", "systemd/supervisord.service")
 NGINX = """
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
@@ -164,17 +171,12 @@ class Batch:
     folder: Path
     expected: dict[str, str] = field(default_factory=dict)
 
-    def add(self, project: Path, answers: dict[str, str]) -> None:
+    def add(self, texts: dict[str, str], answers: dict[str, str]) -> None:
         number = str(len(self.expected))
         domain = idna_host(answers["domain_name"])
         (self.folder / number).mkdir()
-        sources = {
-            "nginx/https.conf": "https.conf",
-            "nginx/site.conf": "supervisord-site.conf",
-            "nginx/headers.conf": "supervisord-headers.conf",
-        }
-        *texts, unit = fill(project, *sources, "systemd/supervisord.service")
-        for text, name in zip(texts, sources.values(), strict=True):
+        for source, name in NGINX_FILES.items():
+            text = texts[source]
             for theirs, ours in {
                 "snippets/": f"{self.folder}/{number}/",
                 f"/etc/letsencrypt/live/{domain}/": f"{self.folder}/",
@@ -185,6 +187,7 @@ class Batch:
             }.items():
                 text = text.replace(theirs, ours)
             (self.folder / number / name).write_text(text, "utf-8")
+        unit = texts["systemd/supervisord.service"]
         (self.folder / f"{number}.service").write_text(unit, "utf-8")
         self.expected[number] = f"{answers['install_dir']}/current/venv/bin"
 
@@ -252,10 +255,11 @@ def test_accepted_answers_are_read_back(generate: Bake, short_folder: Path) -> N
         try:
             check_python(project, answers)
             check_supervisor(project, answers)
-            check_shell(project, answers)
+            texts = dict(zip(SOURCES, fill(project, *SOURCES), strict=True))
+            check_shell(texts, answers)
             check_env(project, answers)
             check_readme(project, answers)
-            batch.add(project, answers)
+            batch.add(texts, answers)
         finally:
             shutil.rmtree(project)
 

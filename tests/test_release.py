@@ -46,6 +46,7 @@ STEPS = [
     "Asking the site which release serves",
 ]
 REHEARSAL, TURN = STEPS[6], STEPS[9]
+LACKS_VALUE = "lacks its value, or takes none; deploy/release.sh --help lists the options."
 BUSY = "Another release is under way in "
 # The machine that tests is shared, and its clock ticks for others too.
 LONGEST_PAUSE = 2.0
@@ -511,8 +512,9 @@ def refusal(run: Run) -> str:
     ("options", "sentence"),
     [
         (["--rolback"], "--rolback is not an option; deploy/release.sh --help lists them."),
-        (["--into"], "--into needs a folder."),
-        (["--wheelhouse"], "--wheelhouse needs a folder."),
+        (["--into"], f"--into {LACKS_VALUE}"),
+        (["--wheelhouse"], f"--wheelhouse {LACKS_VALUE}"),
+        (["--wheelhouse", "x"], '--wheelhouse needs a folder that exists, not "x".'),
     ],
 )
 def test_a_wrong_option_is_said(server: Server, options: list[str], sentence: str) -> None:
@@ -554,7 +556,7 @@ def test_the_code_is_not_in_the_folder_of_the_site(new_server: Callable[..., Ser
 
 @pytest.mark.parametrize(
     ("megabytes", "reason"),
-    [(100, " MB free and a release needs 150"), (160, "No space left on device")],
+    [(100, " MB free and the site needs 150"), (160, "No space left on device")],
 )
 @pytest.mark.usefixtures("as_root")
 def test_a_full_disk_is_said(

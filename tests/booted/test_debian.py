@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.commands import Run, lack, require
@@ -34,6 +35,8 @@ OLD = "8cdd047"
 CHESS = {"project_slug": "chess", "domain_name": "chess.example.org"}
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
 MACHINES = [(suite, init) for suite in SUITES for init in ("systemd", "sysvinit")]
+# The others promise both its version and its init by the same means.
+ONLY_THOROUGH = ("trixie", "sysvinit")
 
 pytestmark = [pytest.mark.booted, pytest.mark.slow]
 
@@ -102,7 +105,16 @@ class Server:
         return Path(self.code).name
 
 
-@pytest.fixture(scope="module", params=MACHINES, ids="-".join)
+def parameters(machines: list[tuple[str, str]]) -> list[Any]:
+    return [
+        pytest.param(
+            each, id="-".join(each), marks=[pytest.mark.thorough] * (each == ONLY_THOROUGH)
+        )
+        for each in machines
+    ]
+
+
+@pytest.fixture(scope="module", params=parameters(MACHINES))
 def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Iterator[Machine]:
     require_root()
     bind = f"--bind-ro={wheelhouse(bake().path / 'requirements.txt')}:/wheels"
@@ -112,9 +124,9 @@ def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Ite
 
 
 def only(*names: str) -> pytest.MarkDecorator:
-    """For what the other machines would promise by the same means: on those of this suite, this init."""
-    chosen = [machine for machine in MACHINES if {*names} <= {*machine}]
-    return pytest.mark.parametrize("machine", chosen, ids="-".join, indirect=True)
+    """For what other machines would promise by the same means: those of a suite, of an init, or one."""
+    chosen = [each for each in MACHINES if {*names} & {*each, "-".join(each)}]
+    return pytest.mark.parametrize("machine", parameters(chosen), indirect=True)
 
 
 def put(machine: Machine, bake: Callable[..., Project], **answers: str) -> Server:
@@ -331,7 +343,7 @@ def test_systemd_has_no_script_to_start(server: Server) -> None:
 
 
 # test_init_script.py asks the same of the script on the machine of the tests: CI's is a bookworm.
-@only("trixie", "sysvinit")
+@only("sysvinit")
 def test_every_action_of_the_standard(server: Server) -> None:
     """LSB Core 5.0, 22.2."""
     machine, script = server.machine, "/etc/init.d/supervisord"
@@ -465,6 +477,7 @@ def change(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
+@only("bookworm-sysvinit", "trixie-systemd")
 def test_a_changed_address_domain_and_user_change_the_server_whole(server: Server) -> None:
     """Each command refuses, or does its part whole; nginx asks an address that is not loopback."""
     machine, deploy = server.machine, server.machine.root / server.code[1:] / "deploy"
@@ -510,6 +523,7 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     server.release()
     server.install(*OFFLINE)
     machine.run("userdel", "club")
+    machine.run("sh", "-c", "rm /var/log/nginx/club.example.org.*")
     change(env, "ALLOWED_HOSTS=club.example.org,", "ALLOWED_HOSTS=")
     server.service("restart")
     eventually(server.answers, 20)
@@ -701,7 +715,7 @@ def status_for_a_foreign_page() -> int:
         connection.close()
 
 
-@only("trixie")
+@only("bookworm-sysvinit", "trixie-systemd")
 def test_an_old_version_becomes_todays(
     server: Server, files_before: set[str], short_folder: Path
 ) -> None:

@@ -14,7 +14,6 @@ SECONDS = {
     "test_debian[bookworm-systemd]": (0, 200),
     "test_debian[bookworm-sysvinit]": (0, 200),
     "test_debian[trixie-systemd]": (0, 200),
-    "test_debian[trixie-sysvinit]": (0, 200),
     "test_bootstrap": (0, 200),
     "test_release": (0, 200),
     "test_no_request_lost": (0, 150),

@@ -150,7 +150,7 @@ def writing(path):
 
 
 def refuse_to_write(path):
-    preflight.require_space(CODE, 1, PROGRAM)
+    preflight.require_space(CODE, VENV_MEGABYTES, PROGRAM, 1)
     text = _py("{path} cannot be written: run ./bootstrap.sh as its owner, make it yours (sudo chown -R), or make its disk writable.")
     raise Failed(text, path=path if path != CODE else f"{CODE}/") from None
 
@@ -158,7 +158,7 @@ def refuse_to_write(path):
 def explain(failure):
     """_("Of a step that failed, the last lines tell why, unless the disk is full.")"""
     if failure.step:
-        preflight.require_space(CODE, 1, PROGRAM)
+        preflight.require_space(CODE, VENV_MEGABYTES, PROGRAM, 1)
         text = _py("It failed: \"{step}\". The lines above tell why (all of them: {log}). Then run ./bootstrap.sh again.")
         sentence = text.format(step=failure.step, log=LOG.relative_to(CODE))
         raise Failed(f"{failure}\n{sentence}") from None

@@ -10,11 +10,11 @@ from .site_user import other_user
 from .venvs import PYTHON
 
 
-def require_space(folder, megabytes, program):
-    """_("The folder may be missing yet: then the disk of the next one above counts.")"""
+def require_space(folder, megabytes, program, least=None):
+    """_("The folder may be missing yet: then the disk of the next one above counts. With least, no more than that must be free.")"""
     folder = next(each for each in (folder, *folder.parents) if each.exists())
     free = shutil.disk_usage(folder).free // 10**6
-    if free < megabytes:
+    if free < (least or megabytes):
         text = _py("The disk of {folder} has {free} MB free and the site needs {needed}: free some and run {program} again.")
         raise Failed(text, folder=folder, free=free, needed=megabytes, program=program)
 

@@ -4,10 +4,10 @@ import filecmp
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -79,8 +79,9 @@ class Release:
                 run(*command)
             venv.finish()
         #: The site may not write into these folders: Python's bytecode must be there. What only another Python understands may stay as it is.
-        with suppress(Failed):
-            run(venv.python, "-m", "compileall", "-q", self.path, venv.path / "lib")
+        options = ("-m", "compileall", "-q", self.path, venv.path / "lib")
+        with started((venv.python, *options), subprocess.DEVNULL) as process:
+            process.wait()
         link(self.path / "venv", f"../../venvs/{name}")
         link(self.path / ".env", "../../.env")
         if self.config.web_interface:

@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
-from .commands import Failed, run
+from .commands import Failed
 
 #: Not the Python of an active venv, which may be the one that is made anew
 PYTHON = sys._base_executable
@@ -24,10 +25,10 @@ class Venv:
     def made_from(self):
         """_("What it is made from: the folder, its Python, the fingerprint of the requirements.")"""
         version = "import sys; print(*sys.version_info[:2])"
-        try:
-            python = run(self.python, "-S", "-c", version)
-        except (Failed, OSError):
-            python = "no python"
+        python = "no python"
+        with suppress(OSError, subprocess.CalledProcessError):
+            command = (self.python, "-S", "-c", version)
+            python = subprocess.check_output(command, text=True).strip()
         digest = hashlib.sha256(self.requirements.read_bytes()).hexdigest()
         return [str(self.path), python, digest]
 
