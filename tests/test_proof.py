@@ -13,6 +13,7 @@ import tempfile
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,15 @@ def assigned(source: str) -> dict[str, Any]:
     return found
 
 
+@cache
+def require_python(source: bytes) -> None:
+    """Most modules are the same in every project: once is enough."""
+    compile(source, "a module", "exec")
+
+
 def check_python(project: Path, answers: dict[str, str]) -> None:
     for module in project.rglob("*.py"):
-        compile(module.read_bytes(), str(module), "exec")
+        require_python(module.read_bytes())
     settings = assigned((project / answers["project_slug"] / "settings.py").read_text("utf-8"))
     assert settings["SITE_NAME"] == answers["project_name"]
     assert settings["SITE_DESCRIPTION"] == answers["description"]
