@@ -1117,8 +1117,8 @@ FRENCH: dict[str, str] = {
     "While a release is under way, its name and the name of the one that served before.": (
         "Pendant une mise en service : le nom de la version, et de celle qui servait avant."
     ),
-    "Makes what is missing of it, and reads who runs the site.": (
-        "Crée ce qui manque, et lit qui fait tourner le site."
+    "Makes what is missing of it, reads who runs the site, and locks it.": (
+        "Crée ce qui manque, lit qui fait tourner le site, et le verrouille."
     ),
     "{folder} is missing: deploy/install.sh makes it.": (
         "{folder} manque : deploy/install.sh le crée."

@@ -580,6 +580,17 @@ def test_a_full_disk_is_said(
     assert done.stderr.endswith("Nothing is in service yet.\n")
 
 
+def test_without_a_web_interface_it_has_no_password(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    code = server.code / "deploy" / "supervisord.conf"
+    code.write_text(
+        re.sub(r"\[inet_http_server\].*?(?=\[supervisord\])", "", code.read_text(), flags=re.DOTALL)
+    )
+    server.release()
+    assert (server.path / ".env").exists()
+    assert not (server.path / "web_interface.conf").exists()
+
+
 def test_it_speaks_french(new_server: Callable[..., Server]) -> None:
     server = new_server(language="fr")
     done = server.release()

@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
         if others:
             text = _py("{option} is not an option; {program} --help lists them.")
             raise Failed(text, option=others[0], program=self.prog)
-        if vars(found).get("offline") and not found.wheelhouse:
+        if found.offline and not found.wheelhouse:
             text = _py("--offline needs --wheelhouse DIR, a folder with the packages.")
             raise Failed(text)
         return found

@@ -56,7 +56,6 @@ def release(options):
     config = None if options.rollback else SupervisordConf(CODE)
     site = SiteFolder(path)
     site.prepare()
-    site.lock()
     site.clean_up()
     before = target(site.current)
     try:
@@ -84,7 +83,7 @@ def make_release(site, config, options):
     site.begin(new.name)
     with step(_py("Copying the code")):
         new.copy_code()
-        site.write_secrets(new.path)
+        site.write_secrets(new)
     with step(_py("Making the venv, or taking the one that fits")):
         new.make_venv(options)
     with step(_py("Rehearsal: copying the database")):

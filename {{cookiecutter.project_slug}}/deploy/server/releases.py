@@ -88,13 +88,13 @@ class Release:
             password = self.path / "deploy" / "web_interface.conf"
             link(password, "../../../web_interface.conf")
 
-    def python(self, *words, **environment):
+    def python(self, *words):
         """_("Runs a command of the release's Python as the site's user.")"""
         return run(
             self.path / "venv" / "bin" / "python",
             *words,
             cwd=self.path,
-            **self.user.options(**environment),
+            **self.user.options(),
         )
 
     def manage(self, *words):

@@ -34,7 +34,7 @@ class SiteFolder:
         self.unfinished = path / "unfinished"
 
     def prepare(self):
-        """_("Makes what is missing of it, and reads who runs the site.")"""
+        """_("Makes what is missing of it, reads who runs the site, and locks it.")"""
         try:
             if os.geteuid() != 0:
                 self.var.mkdir(parents=True, exist_ok=True)
@@ -44,6 +44,7 @@ class SiteFolder:
             self.user = SiteUser(self.var)
             self.releases.mkdir(exist_ok=True)
             self.venvs.mkdir(exist_ok=True)
+            self.lock()
         except OSError as error:
             text = _py("{folder} cannot be written ({reason}): run this as its owner, or as root.")
             raise Failed(text, folder=self.path, reason=error.strerror) from None
@@ -129,8 +130,10 @@ class SiteFolder:
     def write_secrets(self, release):
         """_("They stand outside the releases, which share them.")"""
         group = self.user.account.pw_gid if self.user.switched else None
-        secret_files.write_env(self.path / ".env", group, release / ".env.example")
-        secret_files.write_password(self.path / "web_interface.conf", group)
+        example = release.path / ".env.example"
+        secret_files.write_env(self.path / ".env", group, example)
+        if release.config.web_interface:
+            secret_files.write_password(self.path / "web_interface.conf", group)
 
 
 def link(path, target):

@@ -34,11 +34,11 @@ class SiteUser:
             os.seteuid(0)
             os.setegid(0)
 
-    def options(self, **environment):
+    def options(self):
         """_("For started() and run(). Nothing of the caller's environment or terminal reaches the site.")"""
         home = self.account.pw_dir
         clean = {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8"}
-        options = {"env": clean | environment, "start_new_session": True}
+        options = {"env": clean, "start_new_session": True}
         return options | (other_user(self.account) if self.switched else {})
 
 
