@@ -187,6 +187,9 @@ FRENCH: dict[str, str] = {
         "Si supervisord est tué, finir aussi : un orphelin garderait le port (Linux). En tête, pour"
         " valoir pendant que Django se charge."
     ),
+    "It may have been killed already: then its socket is gone.": (
+        "Il l'a peut-être déjà été : alors sa socket n'est plus là."
+    ),
     "The listening socket comes from supervisord, as standard input.": (
         "La socket d'écoute vient de supervisord, comme entrée standard."
     ),
@@ -197,11 +200,6 @@ FRENCH: dict[str, str] = {
     ),
     "One worker per processor, shared out between the two masters.": (
         "Un worker par processeur, répartis entre les deux maîtres."
-    ),
-    "Connections of a worker at once; its files and the database's must fit in 1,024 descriptors"
-    " too.": (
-        "Connexions simultanées d'un worker ; ses fichiers et ceux de la base doivent tenir aussi"
-        " dans 1 024 descripteurs."
     ),
     "Load Django once, in the master: the workers share its memory and start faster.": (
         "Charger Django une fois, dans le maître : les workers partagent sa mémoire et démarrent"
@@ -234,6 +232,18 @@ FRENCH: dict[str, str] = {
         "La socket de contrôle de gunicorn serait dans le dossier personnel, où deux sites se la"
         " disputent."
     ),
+    "Gives the programs that a page starts an empty standard input.": (
+        "Donne aux programmes que lance une page une entrée standard vide."
+    ),
+    "It was the socket, which has another number by now.": (
+        "C'était la socket, qui a désormais un autre numéro."
+    ),
+    "Heeds a stop that arrives before the worker listens to signals.": (
+        "Entend un arrêt venu avant que le worker n'écoute les signaux."
+    ),
+    "The worker would miss it, and its master wait half a minute for its end.": (
+        "Le worker le manquerait, et son maître attendrait sa fin une demi-minute."
+    ),
     "Asks for the home page itself: the workers share what it loads.": (
         "Demande lui-même la page d'accueil : les workers partagent ce qu'elle charge."
     ),
@@ -258,45 +268,107 @@ FRENCH: dict[str, str] = {
     "How gunicorn writes each request into the log; deploy/gunicorn.conf.py names it.": (
         "Comment gunicorn écrit chaque requête au journal ; deploy/gunicorn.conf.py le nomme."
     ),
+    "All logs show the machine's time, as nginx and supervisord do. Django has changed that of its"
+    " process to TIME_ZONE.": (
+        "Tous les journaux donnent l'heure de la machine, comme nginx et supervisord. Django a mis"
+        " celle de son processus à TIME_ZONE."
+    ),
+    "As time.localtime() would give it.": "Comme la donnerait time.localtime().",
     "Looks up nothing that the line does not show: gunicorn's own costs a tenth of a page.": (
         "Ne cherche que ce que montre la ligne : celui de gunicorn coûte un dixième d'une page."
     ),
     "The combined format of Apache and nginx.": "Le format « combined » d'Apache et de nginx.",
+    "What a proxy has passed on, it has logged itself.": (
+        "Ce qu'un proxy a transmis, il l'a noté lui-même."
+    ),
     "Quoted as JSON: what a visitor sends cannot end its field, nor give orders to a terminal.": (
         "Entre guillemets, comme en JSON : ce qu'envoie un visiteur ne peut ni clore son champ, ni"
         " donner d'ordre à un terminal."
     ),
     # deploy/gunicorn_classes/worker.py
-    "gunicorn's threaded worker, and what it lacks; deploy/gunicorn.conf.py names it.": (
-        "Le worker à threads de gunicorn, et ce qui lui manque ; deploy/gunicorn.conf.py le nomme."
+    "gunicorn's plain worker (sync), with threads; deploy/gunicorn.conf.py names it.": (
+        "Le worker simple de gunicorn (sync), avec des threads ; deploy/gunicorn.conf.py le nomme."
     ),
-    "The worker of a hung request gives its other requests this long to end.": (
-        "Le worker d'une requête bloquée laisse ce temps à ses autres requêtes pour s'achever."
+    "Why not gunicorn's own threads (gthread): its worker takes in connections while all its"
+    " threads are busy, and they wait although another worker has time; it costs a fifth more of a"
+    " processor, and takes a slow visitor for a request that hangs.": (
+        "Pourquoi pas les threads de gunicorn (gthread) : son worker accepte des connexions quand"
+        " tous ses threads travaillent, et elles attendent alors qu'un autre a le temps ; il coûte"
+        " un cinquième de processeur de plus, et prend un visiteur lent pour une requête bloquée."
     ),
-    "Ends when a request hangs, frees the port when it stops, and knows the visitor's address.": (
-        "Finit si une requête est bloquée, libère le port à l'arrêt, connaît l'adresse du visiteur."
+    "What a visitor gets whose request hangs": (
+        "Ce que reçoit un visiteur dont la requête est bloquée"
     ),
-    "The thread of each request in progress: when it began, and what it asks for.": (
-        "Le thread de chaque requête en cours : quand elle a commencé, et ce qu'elle demande."
+    "A visitor who has said nothing for so long after connecting, or sends or takes nothing for so"
+    " long in the midst of a request, is let go.": (
+        "Un visiteur qui, une fois connecté, ne dit rien pendant ce temps, ou qui n'envoie ni ne"
+        " prend rien pendant cet autre au milieu d'une requête, est congédié."
     ),
-    "The application as gunicorn calls it: all but the sending of the response.": (
-        "L'application telle que gunicorn l'appelle : tout, sauf l'envoi de la réponse."
+    "A connection that knows since when the application keeps its visitor waiting.": (
+        "Une connexion qui sait depuis quand l'application fait attendre son visiteur."
     ),
+    "What it asks for, once that is known; what of the answer is still to be sent; and whether"
+    " some of it is": (
+        "Ce qu'elle demande, dès qu'on le sait ; ce qui reste à envoyer de la réponse ; et si une"
+        " part en est partie"
+    ),
+    "Keeps the headers until the body follows, and sends both at once.": (
+        "Garde les en-têtes jusqu'à ce que le corps suive, et envoie le tout d'un coup."
+    ),
+    "If gunicorn is killed, a proxy asks again, but not once it has got the headers.": (
+        "Si gunicorn est tué, un proxy redemande, mais plus une fois qu'il a les en-têtes."
+    ),
+    "gunicorn does so at the end of each answer.": "gunicorn le fait à la fin de chaque réponse.",
+    "Meanwhile the application waits, not the visitor.": (
+        "Pendant ce temps, c'est l'application qui attend, non le visiteur."
+    ),
+    "The application has no answer: a proxy that got none at all would ask again.": (
+        "L'application n'a pas de réponse : un proxy qui n'en aurait aucune redemanderait."
+    ),
+    "Each thread takes in a connection, answers it, and closes it.": (
+        "Chaque thread accepte une connexion, y répond et la ferme."
+    ),
+    "The main thread: it starts the others, shows that the worker lives, and ends it.": (
+        "Le thread principal : il lance les autres, montre que le worker vit, et y met fin."
+    ),
+    "Linux hands over a connection when its request is there: browsers open some that they do not"
+    " use.": (
+        "Linux remet une connexion quand sa requête est là : les navigateurs en ouvrent qu'ils"
+        " n'utilisent pas."
+    ),
+    "The visitor of each thread that has one": "Le visiteur de chaque thread qui en a un",
+    "Held by the thread that waits for the next one": "Tenu par le thread qui attend le suivant",
+    "Readable once the worker ends": "Lisible dès que le worker finit",
+    "wait() shows the sign of life; a signal wakes it.": (
+        "wait() donne le signe de vie ; un signal le réveille."
+    ),
+    "Requests in progress end; a new supervisord may need the port meanwhile.": (
+        "Les requêtes en cours s'achèvent ; un nouveau supervisord peut avoir besoin du port"
+        " entre-temps."
+    ),
+    "A thread that fails ends the worker, and gunicorn starts another.": (
+        "Un thread qui échoue met fin au worker, et gunicorn en lance un autre."
+    ),
+    "Waits for a connection, one thread at a time.": "Attend une connexion, un thread à la fois.",
+    "It wakes sooner where nothing else is at work: of several workers, an idle one accepts.": (
+        "Il s'éveille plus tôt là où rien ne travaille : de plusieurs workers, c'est un oisif qui"
+        " accepte."
+    ),
+    "The application as gunicorn calls it.": "L'application telle que gunicorn l'appelle.",
     "Of a list, the last is the address that the proxy itself has seen.": (
         "D'une liste, la dernière est l'adresse que le proxy lui-même a vue."
     ),
-    "gunicorn's timeout is for the worker as a whole; here, for each request.": (
-        "Le timeout de gunicorn vaut pour le worker entier ; ici, pour chaque requête."
+    "Django leaves the body in; gunicorn would complain.": (
+        "Django y laisse le corps ; gunicorn s'en plaindrait."
+    ),
+    "The threads whose visitors have waited for too long, and these.": (
+        "Les threads dont le visiteur attend depuis trop longtemps, et celui-ci."
+    ),
+    "gunicorn's own timeout is for the worker as a whole.": (
+        "Le timeout de gunicorn vaut pour le worker entier."
     ),
     "This request hangs, and its worker ends: %s": (
         "Cette requête est bloquée, et son worker finit : %s"
-    ),
-    "A plain exit would wait for the thread that hangs.": (
-        "Une sortie ordinaire attendrait le thread bloqué."
-    ),
-    "A worker that stops may have requests to end: meanwhile a new supervisord needs the port.": (
-        "Un worker qui s'arrête peut avoir des requêtes à finir : entre-temps, un nouveau"
-        " supervisord a besoin du port."
     ),
     # deploy/init.d/supervisord
     "supervisord and the site that it runs": "supervisord et le site qu'il fait tourner",
@@ -420,10 +492,13 @@ FRENCH: dict[str, str] = {
         " sa réponse d'un coup. Secondes entre deux signes de vie d'un visiteur, et plus grand"
         " envoi."
     ),
-    "Whatever that address is, nginx asks from this one: gunicorn believes what it says of the"
-    " visitor.": (
-        "Quelle que soit cette adresse, nginx appelle depuis celle-ci : gunicorn croit ce qu'il dit"
-        " du visiteur."
+    "Asked again, a page that hangs would only hang again: gunicorn gives up after 20 seconds.": (
+        "Redemandée, une page bloquée le serait encore : gunicorn y renonce au bout de 20 secondes."
+    ),
+    "Whatever gunicorn's address is, nginx asks from this one: gunicorn believes what it says of"
+    " the visitor.": (
+        "Quelle que soit l'adresse de gunicorn, nginx l'appelle depuis celle-ci : gunicorn croit"
+        " ce qu'il dit du visiteur."
     ),
     "Who asks and how, as nginx saw it: what the visitor claims is thrown away.": (
         "Qui demande, et comment, tel que nginx l'a vu : ce que le visiteur prétend est écarté."
@@ -442,6 +517,15 @@ FRENCH: dict[str, str] = {
     "Lists of files, for Django alone": "Des listes de fichiers, pour Django seul",
     "The site does not answer. Please try again in a moment.": (
         "Le site ne répond pas. Réessayez dans un instant."
+    ),
+    # deploy/nginx/upstream.conf
+    "How nginx reaches gunicorn; deploy/install.sh puts this file into /etc/nginx/snippets. Three"
+    " times the same address: where a gunicorn is killed before it answers, nginx asks another,"
+    " and the visitor notices nothing. What changes data (POST) it never sends twice.": (
+        "Comment nginx atteint gunicorn ; deploy/install.sh met ce fichier dans"
+        " /etc/nginx/snippets. Trois fois la même adresse : si un gunicorn est tué avant de"
+        " répondre, nginx demande à un autre, et le visiteur ne remarque rien. Ce qui change des"
+        " données (POST), il ne l'envoie jamais deux fois."
     ),
     # deploy/release.sh
     "Puts the code of this folder into service on a server, without losing a request."
@@ -882,6 +966,9 @@ FRENCH: dict[str, str] = {
     " is no answer.": (
         "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy."
         " OSError : pas de réponse."
+    ),
+    "To this machine alone the site says which release answers.": (
+        "À cette machine seule, le site dit quelle version répond."
     ),
     # deploy/server/release.py
     "Puts the code of this folder into service on a server: the steps, in their order.": (
@@ -1629,6 +1716,12 @@ FRENCH: dict[str, str] = {
     "Something went wrong here, not with you. It is in the log; please try again later.": (
         "Le problème vient d'ici, pas de vous. Il est noté dans le journal ; réessayez plus tard."
     ),
+    # pages/templates/503.html
+    "The site is busy": "Le site est occupé",
+    "Others are writing just now, and nothing of yours was saved. Please try again in a moment.": (
+        "D'autres écrivent en ce moment, et rien de vous n'a été enregistré. Veuillez réessayer"
+        " dans un instant."
+    ),
     # pages/templates/pages/home.html
     "It works": "Ça marche",
     "makes the pages": "fait les pages",
@@ -1659,10 +1752,26 @@ FRENCH: dict[str, str] = {
     "supervisord gives these to each program that it starts.": (
         "supervisord les donne à chaque programme qu'il lance."
     ),
-    "Says which release works: 200, or 503 with the reason in the log only.": (
-        "Dit quelle version travaille : 200, ou 503 et la raison dans le seul journal."
+    "Says whether the site works: 200, or 503 with the reason in the log only.": (
+        "Dit si le site marche : 200, ou 503 et la raison dans le seul journal."
     ),
     "The database does not answer.": "La base de données ne répond pas.",
+    "Which release it is, this machine alone is told; by a UNIX socket there is no address.": (
+        "De quelle version il s'agit, cette machine seule l'apprend ; par une socket UNIX, il n'y"
+        " a pas d'adresse."
+    ),
+    "SQLite writes into these files and beside them.": (
+        "SQLite écrit dans ces fichiers et à côté d'eux."
+    ),
+    "Only asked: to write would mean to wait for whoever is writing.": (
+        "Seulement demandé : écrire, ce serait attendre celui qui écrit."
+    ),
+    "Django's page; or one that says that others have been writing for too long.": (
+        "La page de Django ; ou une qui dit que d'autres écrivent depuis trop longtemps."
+    ),
+    "Without the request: it could ask the database for the user.": (
+        "Sans la requête : elle pourrait demander l'utilisateur à la base."
+    ),
     # requirements.in
     "What the site needs. After a change: uv pip compile --universal --python-version 3.10"
     " --generate-hashes requirements.in -o requirements.txt": (
@@ -1706,6 +1815,11 @@ FRENCH: dict[str, str] = {
         "Les trois vont ensemble. WAL : lecteurs et écrivain ne s'attendent pas. NORMAL : sûr avec"
         " WAL, et plus rapide. IMMEDIATE : les écrivains font la queue au lieu d'échouer avec «"
         " database is locked »."
+    ),
+    "Seconds to wait for another writer; then the visitor is asked to come again. Two waits end"
+    " before gunicorn calls it a hang.": (
+        "Secondes à attendre un autre écrivain ; puis le visiteur est prié de revenir. Deux"
+        " attentes finissent avant que gunicorn y voie un blocage."
     ),
     "Each file gets a name with its fingerprint: browsers keep it for ever, a change is seen at"
     " once.": (

@@ -1,12 +1,21 @@
 """nginx as the template delivers it, in front of a real site: only ports and folders are the test's."""
 
+import os
+import random
 import re
 import shutil
+import signal
 import socket
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
+import load
 import pytest
 from support.nginx import ASCII_DOMAIN, DOMAIN, Nginx, make_certificate, serving
 from support.ports import free_port
@@ -26,6 +35,29 @@ HEADERS = {
 }
 
 
+# A page that the template has not: it counts what is sent to it, and takes its time.
+COUNT = """
+import os
+import time
+from pathlib import Path
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+
+@csrf_exempt
+def count(request):
+    with Path(settings.BASE_DIR, "var", "counted").open("a") as file:
+        file.write(request.GET.urlencode().rstrip("=") + "\\n")
+    time.sleep(0.05)
+    return HttpResponse("counted")
+
+
+urlpatterns += [path("count", count)]
+"""
+
+
 @pytest.fixture(scope="module")
 def site(bake: Callable[..., Project], made_venv: Path, short_folder: Path) -> Iterator[Site]:
     """A running site in its folder, which is its own current release."""
@@ -42,6 +74,8 @@ def site(bake: Callable[..., Project], made_venv: Path, short_folder: Path) -> I
     copy_venv(made_venv, path / "venv")
     site = Site(path, port, web_port)
     site.run("./bootstrap.sh")
+    with next(path.glob("*/urls.py")).open("a") as urls:
+        urls.write(COUNT)
     site.start()
     yield site
     site.stop()
@@ -135,15 +169,60 @@ def test_nothing_else_is_served(plain: Nginx, path: str) -> None:
     assert "SQLite" not in response.text
 
 
-def test_the_log_of_gunicorn_names_the_visitor(plain: Nginx, site: Site) -> None:
-    plain.get("/healthz?visit", client="127.0.0.9", **{"X-Forwarded-For": "203.0.113.7"})
+def test_a_visit_is_logged_once(plain: Nginx, site: Site) -> None:
+    """By nginx, with the address that it saw."""
+    plain.get("/no-such-page?visit", client="127.0.0.9", **{"X-Forwarded-For": "203.0.113.7"})
+    site.get("/healthz?later")
+    eventually(lambda: "/healthz?later" in site.logs())
+    assert "/no-such-page?visit" not in site.logs()
+    logs = "".join(log.read_text() for log in site.path.parent.glob("http.conf/*.access.log"))
+    assert re.search(r'(?m)^127\.0\.0\.9 - - .*"GET /no-such-page\?visit ', logs)
 
-    def line() -> str:
-        return next((line for line in site.logs().splitlines() if "/healthz?visit" in line), "")
 
-    eventually(line)
-    assert "127.0.0.9" in line()
-    assert "203.0.113.7" not in line()
+@contextmanager
+def killing(site: Site) -> Iterator[None]:
+    """Meanwhile seven workers a second are killed."""
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(1 / 7):
+            with suppress(OSError, ValueError):  # between two lives
+                workers = [*chain(*map(site.workers, site.masters().values()))]
+                os.kill(random.choice(workers), signal.SIGKILL)
+
+    with ThreadPoolExecutor(1) as pool:
+        killer = pool.submit(kill)
+        yield
+        over.set()
+        killer.result()
+    eventually(site.answers)
+
+
+def test_killed_workers_cost_no_visitor_a_page(plain: Nginx, site: Site) -> None:
+    with load.visitors(plain.port) as visits, killing(site):
+        time.sleep(6)
+    assert visits.failures == {}
+
+
+def test_killing_every_gunicorn_costs_no_visitor_a_page(plain: Nginx, site: Site) -> None:
+    with load.visitors(plain.port) as visits:
+        masters = site.masters().values()
+        for pid in [*masters, *chain(*map(site.workers, masters))]:
+            with suppress(ProcessLookupError):  # a master's end can be its workers'
+                os.kill(pid, signal.SIGKILL)
+        eventually(lambda: len(site.masters()) == 2)
+    assert visits.failures == {}
+
+
+def test_what_changes_data_is_sent_once(plain: Nginx, site: Site) -> None:
+    """A view counts: a POST whose worker was killed is said to have failed, and not sent again."""
+    sent = range(300)
+    with killing(site), ThreadPoolExecutor(8) as pool:
+        statuses = [*pool.map(lambda n: plain.post(f"/count?{n}").status, sent)]
+    counted = Counter((site.path / "var" / "counted").read_text().split())
+    assert set(counted.values()) == {1}
+    assert {str(n) for n in sent if statuses[n] == 200} <= set(counted)
+    assert set(statuses) <= {200, 503}
 
 
 def test_slow_visitors_do_not_hold_the_site_up(plain: Nginx) -> None:

@@ -126,33 +126,42 @@ GUNICORN: Probes = (
     """
 import inspect
 from gunicorn import arbiter, glogging
-from gunicorn.http import wsgi
-from gunicorn.workers import base, gthread
+from gunicorn.http import unreader, wsgi
+from gunicorn.workers import base, sync
 
-worker = base.Worker.__init__.__code__.co_names
+def names(function):
+    return function.__code__.co_names
 
 def parameters(function):
     return [*inspect.signature(function).parameters][1:]
 """,
     {
-        "ThreadWorker.load_wsgi": "'load_wsgi' in base.Worker.init_process.__code__.co_names",
-        "ThreadWorker.wsgi": "'wsgi' in gthread.ThreadWorker.handle_request.__code__.co_names",
-        "ThreadWorker.run": "parameters(gthread.ThreadWorker.run) == []",
-        "ThreadWorker.set_accept_enabled": (
-            "parameters(gthread.ThreadWorker.set_accept_enabled) == ['enabled']"
+        "SyncWorker.load_wsgi": "'load_wsgi' in names(base.Worker.init_process)",
+        "SyncWorker.wsgi": "'wsgi' in names(sync.SyncWorker.handle_request)",
+        "SyncWorker.run": "parameters(sync.SyncWorker.run) == []",
+        "SyncWorker.handle": (
+            "parameters(sync.SyncWorker.handle) == ['listener', 'client', 'addr']"
         ),
-        "ThreadWorker.alive": "'alive' in worker",
-        "ThreadWorker.cfg": "'cfg' in worker",
-        "ThreadWorker.log": "'log' in worker",
-        "ThreadWorker.sockets": "'sockets' in worker",
+        "SyncWorker.wait": "{'notify', 'select', 'wait_fds', 'PIPE'} <= {*names(sync.SyncWorker.wait)}",
+        "SyncWorker.wait_fds": "'wait_fds' in names(base.Worker.init_process)",
+        "SyncWorker.PIPE": "'PIPE' in names(base.Worker.init_signals)",
+        "SyncWorker.is_parent_alive": "parameters(sync.SyncWorker.is_parent_alive) == []",
+        "SyncWorker.notify": "parameters(base.Worker.notify) == []",
+        "SyncWorker.alive": "'alive' in names(base.Worker.__init__)",
+        "SyncWorker.cfg": "'cfg' in names(base.Worker.__init__)",
+        "SyncWorker.log": "'log' in names(base.Worker.__init__)",
+        "SyncWorker.sockets": "'sockets' in names(base.Worker.__init__)",
+        "client.recv": "'recv' in names(unreader.SocketUnreader.chunk)",
+        "client.send": "'send' in names(wsgi.create)",
+        "client.sendall": "'sendall' in inspect.getsource(wsgi.util.write)",
         "Logger.access": (
             "parameters(glogging.Logger.access) == ['resp', 'req', 'environ', 'request_time']"
         ),
-        "Logger.now": "parameters(glogging.Logger.now) == []",
-        "Response.status": "'status' in wsgi.Response.__init__.__code__.co_names",
-        "Response.sent": "'sent' in wsgi.Response.__init__.__code__.co_names",
+        "Response.status": "'status' in names(wsgi.Response.__init__)",
+        "Response.sent": "'sent' in names(wsgi.Response.__init__)",
         "RAW_URI": "'RAW_URI' in inspect.getsource(wsgi.default_environ)",
-        "Arbiter.app": "'app' in arbiter.Arbiter.setup.__code__.co_names",
+        "Arbiter.app": "'app' in names(arbiter.Arbiter.setup)",
+        "Arbiter.SIG_QUEUE": "'SIG_QUEUE' in names(arbiter.Arbiter.signal)",
     },
 )
 PYTHON: Probes = (

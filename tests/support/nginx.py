@@ -47,6 +47,9 @@ class Nginx:
         """The answer by plain http to a visitor with this address."""
         return self._ask(self.port, None, path, client, headers)
 
+    def post(self, path: str) -> Response:
+        return self._ask(self.port, None, path, "127.0.0.1", {}, "POST")
+
     def get_by_tls(self, path: str = "/", client: str = "127.0.0.1", **headers: str) -> Response:
         context = ssl.create_default_context(cafile=str(self.certificate))
         return self._ask(self.tls_port, context, path, client, headers)
@@ -58,6 +61,7 @@ class Nginx:
         path: str,
         client: str,
         headers: dict[str, str],
+        method: str = "GET",
     ) -> Response:
         connection = http.client.HTTPConnection(ASCII_DOMAIN, port)
         plain = socket.create_connection(("127.0.0.1", port), 10, (client, 0))
@@ -65,7 +69,7 @@ class Nginx:
             context.wrap_socket(plain, server_hostname=ASCII_DOMAIN) if context else plain
         )
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, path, headers=headers)
             response = connection.getresponse()
             return Response(
                 response.status, response.headers, response.read().decode(errors="replace")
@@ -97,6 +101,7 @@ def serving(site: Site, certificate: Path, name: str) -> Iterator[Nginx]:
         (name, "enabled.conf"),
         ("site.conf", "snippets/supervisord-site.conf"),
         ("headers.conf", "snippets/supervisord-headers.conf"),
+        ("upstream.conf", "snippets/supervisord-upstream.conf"),
     ):
         text = filled(site, f"nginx/{source}")
         text = re.sub(r"listen (\[::\]:|)80;", rf"listen 127.0.0.1:{nginx.port};", text)

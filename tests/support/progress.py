@@ -24,6 +24,7 @@ SECONDS = {
     "test_document_commands[README.md]": (0, 161),
     "test_trouble": (0, 150),
     "test_pages": (0, 114),
+    "test_busy": (0, 84),
     "test_init_script": (0, 111),
     "test_life[fr]": (87, 102),
     "test_demo": (0, 101),

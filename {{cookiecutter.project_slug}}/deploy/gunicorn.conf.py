@@ -5,6 +5,7 @@ import gc
 import io
 import os
 import signal
+import socket
 import sys
 from wsgiref.handlers import SimpleHandler
 from wsgiref.util import setup_testing_defaults
@@ -13,6 +14,10 @@ from wsgiref.util import setup_testing_defaults
 if sys.platform == "linux":
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+    #: It may have been killed already: then its socket is gone.
+    if name := os.environ.get("NOTIFY_SOCKET"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisord:
+            supervisord.connect(name.replace("@", "\0"))
 
 wsgi_app = "{{ cookiecutter.project_slug }}.wsgi"
 
@@ -24,8 +29,6 @@ worker_class = "deploy.gunicorn_classes.worker.Worker"
 threads = 4
 #: One worker per processor, shared out between the two masters.
 workers = max(1, (os.cpu_count() or 1) // 2)
-#: Connections of a worker at once; its files and the database's must fit in 1,024 descriptors too.
-worker_connections = 500
 
 #: Load Django once, in the master: the workers share its memory and start faster.
 preload_app = True
@@ -51,6 +54,21 @@ forwarded_allow_ips = "127.0.0.1"
 
 #: gunicorn's own control socket would lie in the home folder, where two sites fight for it.
 control_socket_disable = True
+
+
+def when_ready(server):
+    """_("Gives the programs that a page starts an empty standard input.")"""
+    #: It was the socket, which has another number by now.
+    os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)
+
+
+def post_fork(server, worker):
+    """_("Heeds a stop that arrives before the worker listens to signals.")"""
+    #: The worker would miss it, and its master wait half a minute for its end.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    while not server.SIG_QUEUE.empty():
+        if server.SIG_QUEUE.get() == signal.SIGTERM:
+            sys.exit()
 
 
 def on_starting(server):

@@ -47,6 +47,8 @@ class HealthCheckTests(TestCase):
     def test_answers(self):
         response = self.client.get(reverse("healthz"))
         self.assertContains(response, f"ok {settings.RELEASE}\n")
+        response = self.client.get(reverse("healthz"), REMOTE_ADDR="192.0.2.1")
+        self.assertEqual(response.content, b"ok\n")
 
     def test_says_no_more_than_unavailable_without_database(self):
         with connection.cursor() as cursor:

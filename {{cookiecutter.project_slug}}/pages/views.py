@@ -1,13 +1,17 @@
 """_("The pages of the site.")"""
 
+import errno
 import logging
 import os
+import sys
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db import Error
+from django.db import Error, connection
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -31,10 +35,32 @@ def home(request):
 @require_safe
 @never_cache
 def healthz(request):
-    """_("Says which release works: 200, or 503 with the reason in the log only.")"""
+    """_("Says whether the site works: 200, or 503 with the reason in the log only.")"""
     try:
         ContentType.objects.exists()
-    except Error:
+        require_writable(connection.settings_dict["NAME"])
+    except (Error, OSError):
         logger.exception(_py("The database does not answer."))
         return HttpResponse("unavailable\n", status=503, content_type="text/plain")
-    return HttpResponse(f"ok {settings.RELEASE}\n", content_type="text/plain")
+    #: Which release it is, this machine alone is told; by a UNIX socket there is no address.
+    asked_here = request.META["REMOTE_ADDR"] in ("", "127.0.0.1")
+    text = f"ok {settings.RELEASE}\n" if asked_here else "ok\n"
+    return HttpResponse(text, content_type="text/plain")
+
+
+def require_writable(database):
+    """_("SQLite writes into these files and beside them.")"""
+    #: Only asked: to write would mean to wait for whoever is writing.
+    for path in (database, f"{database}-wal", f"{database}-shm", Path(database).parent):
+        if os.path.exists(path) and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def server_error(request):
+    """_("Django's page; or one that says that others have been writing for too long.")"""
+    if "database is locked" not in str(sys.exc_info()[1]):
+        return defaults.server_error(request)
+    #: Without the request: it could ask the database for the user.
+    response = render(None, "503.html", status=503)
+    response.headers["Retry-After"] = "10"
+    return response

@@ -76,7 +76,8 @@ DATABASES = {
             #: The three go together. WAL: readers and a writer do not wait for each other. NORMAL: safe with WAL, and faster. IMMEDIATE: writers queue up instead of failing with "database is locked".
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
             "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
+            #: Seconds to wait for another writer; then the visitor is asked to come again. Two waits end before gunicorn calls it a hang.
+            "timeout": 5,
         },
     }
 }
@@ -142,7 +143,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+        "line": {
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            "datefmt": "%Y-%m-%d %H:%M:%S %z",
+        }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},

@@ -10,3 +10,4 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
 ]
+handler500 = "pages.views.server_error"

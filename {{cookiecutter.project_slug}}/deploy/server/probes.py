@@ -16,6 +16,9 @@ def ask(address, path, host):
     connection = http.client.HTTPConnection(host)
     with socket.socket(family) as connection.sock:
         connection.sock.settimeout(30)
+        #: To this machine alone the site says which release answers.
+        if family == socket.AF_INET:
+            connection.sock.bind(("127.0.0.1", 0))
         connection.sock.connect(address)
         connection.request("GET", path, headers={"X-Forwarded-Proto": "https"})
         try:

@@ -81,7 +81,7 @@ class Service:
         self.site = NGINX / "sites-available" / name
         self.snippets = {
             NGINX / "snippets" / f"{name}-{part}": f"nginx/{part}"
-            for part in ("site.conf", "headers.conf")
+            for part in ("site.conf", "headers.conf", "upstream.conf")
         }
         self.enabled = NGINX / "sites-enabled" / name
         self.cron = Path(f"/etc/cron.d/{name}")
