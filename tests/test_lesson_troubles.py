@@ -2,9 +2,10 @@
 
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +41,8 @@ TITLES = (
     "An orphan",
     "The wrong venv",
     "Static files are missing",
+    "A page takes too long",
+    "The site is busy",
     "The web interface cannot be reached",
     "Bad request behind nginx",
     "CSRF verification failed behind nginx",
@@ -69,7 +72,8 @@ def stopped(made: Reader) -> Iterator[Reader]:
     """The site, set up and not running; its files are put back afterwards."""
     made.type("./bootstrap.sh")
     made.stop()
-    files = (".env", "deploy/supervisord.conf", "deploy/nginx/site.conf", "lesson/settings.py")
+    deploy = ("supervisord.conf", "gunicorn.conf.py", "nginx/site.conf")
+    files = (".env", "lesson/settings.py", *(f"deploy/{name}" for name in deploy))
     kept = {made.path / file: (made.path / file).read_text() for file in files}
     yield made
     made.stop()
@@ -275,6 +279,44 @@ def test_static_files_are_missing(site: Reader) -> None:
     finally:
         home.write_text(before)
         logo.unlink(missing_ok=True)
+
+
+@contextmanager
+def home_page_that(site: Reader, line: str) -> Iterator[None]:
+    """The home page's view begins with this line."""
+    views = site.path / "pages" / "views.py"
+    delivered = views.read_text()
+    views.write_text(delivered.replace("    context = {", f"    {line}\n    context = {{", 1))
+    try:
+        yield
+    finally:
+        views.write_text(delivered)
+
+
+def test_a_page_takes_too_long(stopped: Reader) -> None:
+    said = trouble(stopped, "A page takes too long")
+    stopped.change("deploy/gunicorn.conf.py", "timeout = 20", "timeout = 2")
+    stopped.start()
+    with home_page_that(stopped, "import time; time.sleep(30)"):
+        stopped.supervisorctl("rolling_restart", "gu-lesson", check=True)
+        assert stopped.get("/").status == 503
+        eventually(lambda: said.symptom in stopped.logs())
+        lines = stopped.type(said.remedy).splitlines()
+        assert "    import time; time.sleep(30)" in lines
+
+
+def test_the_site_is_busy(stopped: Reader) -> None:
+    said = trouble(stopped, "The site is busy")
+    write = "from django.contrib.sessions.models import Session; Session.objects.all().delete()"
+    database = stopped.path / "var" / "db.sqlite3"
+    with home_page_that(stopped, write), closing(sqlite3.connect(database)) as other:
+        stopped.start()
+        other.execute("BEGIN IMMEDIATE")
+        assert stopped.get("/").status == 503
+        eventually(lambda: said.symptom in stopped.logs())
+        assert stopped.get("/healthz").status == 200
+        other.rollback()
+        assert stopped.get("/").status == 200
 
 
 @contextmanager
