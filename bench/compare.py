@@ -19,7 +19,15 @@ from plot import plot
 from progress import in_temporary_folder, note
 from results import PAGES, Results, describe_machine
 from sites import ROOT, Shell, by_template, copy_template, free_port, shells
-from ways import Article, ArticleWithHUP, ArticleWithLog, Template, Way
+from ways import (
+    SLOW_SECONDS,
+    Article,
+    ArticleWithHUP,
+    ArticleWithLog,
+    Template,
+    Way,
+    behind_nginx,
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def measure_events(results: Results, effort: Effort, ways: list[Way]) -> None:
     for _ in range(effort.rounds):
         for event in EVENTS:
             results.load_averages.append(os.getloadavg()[0])
-            for way in ways:
+            for way in ways if not event.nginx else ways[-1:]:
                 done = outcome(event, way)
                 results.outcomes[event.name, way.letter].append(done)
                 note(f"{event.name}, {way.letter}: {done}")
@@ -76,12 +84,20 @@ def measure_load(results: Results, effort: Effort, ways: list[Way]) -> None:
         sites = [stack.enter_context(way.running()) for way in ways]
         for site in sites:
             costs.warm_up(site.way.port)
+        ports = [stack.enter_context(behind_nginx(way)) for way in ways]
         for _ in range(effort.load_rounds):
             for path in PAGES:
-                for site in sites:
+                for site, port in zip(sites, ports, strict=True):
                     done = costs.load(site, path, effort.load_seconds)
                     results.loads[path, site.way.letter].append(done)
                     note(f"{path}, {site.way.letter}: {done}")
+                    done = costs.load(site, path, effort.load_seconds, port=port)
+                    results.loads_behind_nginx[path, site.way.letter].append(done)
+                    note(f"{path} behind nginx, {site.way.letter}: {done}")
+            for site in (site for site in sites if site.way.letter in "AC"):
+                p99 = costs.p99_beside_slow_ones(site, 2 * SLOW_SECONDS)
+                results.beside_slow_ones[site.way.letter].append(p99)
+                note(f"beside slow ones, {site.way.letter}: p99 {p99:.0f} ms")
         for _ in range(effort.growth_rounds):
             for clients in effort.clients:
                 for site in (site for site in sites if site.way.letter in "AC"):

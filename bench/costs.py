@@ -17,6 +17,7 @@ from sites import SUPERVISORD_CONF, Shell, await_answer
 from ways import Running, program
 
 WRITERS = 8
+SLOW_VISITORS = 4
 # So many that every worker has served some.
 REQUESTS_TO_WARM_UP = 400
 
@@ -32,9 +33,11 @@ class Load:
     p99: float
 
 
-def load(site: Running, path: str, seconds: float, clients: int = CLIENTS) -> Load:
-    """Asks for this page all the time, for so many seconds after a first one."""
-    with visitors(site.way.port, path, clients=clients) as visits:
+def load(
+    site: Running, path: str, seconds: float, clients: int = CLIENTS, port: int | None = None
+) -> Load:
+    """Asks for this page all the time, for so many seconds after a first one; at nginx's port, say."""
+    with visitors(port or site.way.port, path, clients=clients) as visits:
         begin, cpu = time.monotonic(), processes.cpu_seconds(site.sessions)
         time.sleep(seconds)
         end, cpu = time.monotonic(), processes.cpu_seconds(site.sessions) - cpu
@@ -48,6 +51,14 @@ def load(site: Running, path: str, seconds: float, clients: int = CLIENTS) -> Lo
         statistics.median(milliseconds),
         statistics.quantiles(milliseconds, n=100)[98],
     )
+
+
+def p99_beside_slow_ones(site: Running, seconds: float) -> float:
+    """Milliseconds of a visitor's quick requests while others ask for the slow page all the time."""
+    slow = visitors(site.way.port, "/slow", clients=SLOW_VISITORS)
+    with slow, visitors(site.way.port, clients=1, rest=0.01) as visits:
+        time.sleep(seconds)
+    return 1000 * statistics.quantiles(visits.durations, n=100)[98]
 
 
 @dataclass

@@ -7,11 +7,12 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import processes
 from load import visitors
-from ways import Running, Way
+from ways import Running, Way, behind_nginx
 
 # Seconds in which a failure would show, and those after which the site counts as down.
 OBSERVED = 3
@@ -33,6 +34,8 @@ class Event:
     end: str = "old code"
     pause: float = 2
     failures: frozenset[str] = frozenset()
+    # Whether visitors ask nginx, as the template delivers it: for the template alone.
+    nginx: bool = False
 
 
 @dataclass
@@ -111,6 +114,8 @@ EVENTS = (
     Event("`kill -9` of a gunicorn master", kill_a_master, failures=IN_FLIGHT),
     Event("`kill -9` of every gunicorn process", kill_every_gunicorn, failures=IN_FLIGHT),
     Event(f"{KILLS_PER_SECOND} `kill -9` of workers a second", kill_workers, failures=IN_FLIGHT),
+    Event("The same behind nginx", kill_workers, nginx=True),
+    Event("`kill -9` of every gunicorn process, behind nginx", kill_every_gunicorn, nginx=True),
     Event(
         "`kill -9` of supervisord, new start after a second",
         kill_supervisord,
@@ -122,9 +127,10 @@ EVENTS = (
 
 def outcome(event: Event, way: Way) -> Outcome:
     """Starts the site, lets the event happen under load, and looks at what is left."""
-    with way.running() as site:
+    with way.running() as site, ExitStack() as stack:
+        port = stack.enter_context(behind_nginx(way)) if event.nginx else way.port
         before = heading(way.port)
-        with visitors(way.port, "/") as visits:
+        with visitors(port, "/") as visits:
             event.happen(site)
             time.sleep(OBSERVED)
             deadline = time.monotonic() + PATIENCE

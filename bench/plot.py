@@ -79,9 +79,11 @@ def legend() -> str:
 def events(results: Results) -> str:
     """For each event three bars: the longest time without a page; beside them, what failed."""
     left, bar, row = 340, 10, 46
-    longest = max(results.outcome(event, way).pause for event in EVENTS for way in WAYS)
+    # What happens to all three ways
+    common = [event for event in EVENTS if not event.nginx]
+    longest = max(results.outcome(event, way).pause for event in common for way in WAYS)
     parts = [text(0, 14, "Longest time without a page, and failed requests", "title")]
-    for number, event in enumerate(EVENTS):
+    for number, event in enumerate(common):
         top = 30 + row * number
         parts.append(text(left - 12, top + 22, event.name.replace("`", ""), "right"))
         for place, way in enumerate(WAYS):

@@ -1,11 +1,16 @@
 """Three ways to run the project that the template generates. Only the deployment differs."""
 
+import os
+import shutil
 import subprocess
+import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import nginx
 import processes
 import sites
 from processes import Process
@@ -18,6 +23,22 @@ from sites import (
     free_port,
     generate,
 )
+
+# A page that the template has not: others shall not wait for it.
+SLOW_SECONDS = 4
+SLOW_PAGE = f"""
+import time
+
+from django.http import HttpResponse
+
+
+def slow(request):
+    time.sleep({SLOW_SECONDS})
+    return HttpResponse("slow\\n")
+
+
+urlpatterns += [path("slow", slow)]
+"""
 
 
 class Way(ABC):
@@ -42,6 +63,10 @@ class Way(ABC):
         settings = next(self.code.glob("*/settings.py"))
         text = settings.read_text().partition("# The release\n")[0]
         settings.write_text(f"{text}# The release\n{line}\n")
+
+    def add_slow_page(self) -> None:
+        with next(self.code.glob("*/urls.py")).open("a") as urls:
+            urls.write(SLOW_PAGE)
 
     def supervisorctl(self, *words: str) -> int:
         """Its exit status."""
@@ -68,6 +93,7 @@ class Article(Way):
     def __init__(self, shell: Shell, template: Path) -> None:
         super().__init__(shell)
         self.code = by_template(template, shell, self.port).folder
+        self.add_slow_page()
         self.bin = self.code / "venv" / "bin"
         self.config = shell.folder / "supervisord.conf"
         self.config.write_text(SUPERVISORD_CONF + program("site", self.code, self.port))
@@ -109,6 +135,7 @@ class Template(Way):
         answers = f"bind=127.0.0.1:{self.port}", f"web_interface=127.0.0.1:{free_port()}"
         generate(template, shell, *answers)
         self.code = next(shell.folder.glob("*/bootstrap.sh")).parent
+        self.add_slow_page()
         current = shell.folder / "server" / "current"
         self.bin, self.config = current / "venv" / "bin", current / "deploy" / "supervisord.conf"
         self.release("")
@@ -120,6 +147,21 @@ class Template(Way):
         command = self.code / "deploy" / "release.sh"
         with self.shell.started(command, "--into", self.shell.folder / "server") as process:
             process.wait()
+
+
+@contextmanager
+def behind_nginx(way: Way) -> Iterator[int]:
+    """Puts nginx in front of the way's site, and gives its port."""
+    command = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if command is None:
+        sys.exit("nginx is missing: sudo apt install nginx-light")
+    port = free_port()
+    with way.shell.in_new_folder() as shell:
+        options = nginx.configure(shell.folder, way.code, "http.conf", {80: port})
+        with shell.started(command, *options):
+            while not sites.answers(port):
+                time.sleep(0.05)
+            yield port
 
 
 class Running:

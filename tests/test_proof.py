@@ -23,9 +23,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
 from markdown_it import MarkdownIt
+from nginx import fill
 from supervisor.options import ServerOptions
 from support.commands import require
-from support.service_files import fill
 
 from local_extensions.answers import EXAMPLES, RULES, problems
 from local_extensions.quoting import idna_host

@@ -1,7 +1,6 @@
 """nginx as the template delivers it: only ports and folders are the test's."""
 
 import http.client
-import re
 import socket
 import ssl
 import subprocess
@@ -10,29 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nginx import configure
+
 from .commands import require
 from .ports import free_port, listens
 from .project import Response, Site
-from .service_files import filled
 from .waiting import eventually
 
 DOMAIN = "www.été.example"
 ASCII_DOMAIN = "www.xn--t-9fab.example"
-MAIN = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    include /etc/nginx/mime.types;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/enabled.conf;
-}}
-"""
 
 
 @dataclass
@@ -96,23 +81,9 @@ def serving(site: Site, certificate: Path, name: str) -> Iterator[Nginx]:
     folder = site.path.parent / name
     folder.mkdir()
     nginx = Nginx(free_port(), free_port(), certificate)
-    (folder / "snippets").mkdir()
-    for source, target in (
-        (name, "enabled.conf"),
-        ("site.conf", "snippets/supervisord-site.conf"),
-        ("headers.conf", "snippets/supervisord-headers.conf"),
-        ("upstream.conf", "snippets/supervisord-upstream.conf"),
-    ):
-        text = filled(site, f"nginx/{source}")
-        text = re.sub(r"listen (\[::\]:|)80;", rf"listen 127.0.0.1:{nginx.port};", text)
-        text = re.sub(r"listen (\[::\]:|)443 ", rf"listen 127.0.0.1:{nginx.tls_port} ", text)
-        # The same address twice, once for each family: once is enough here.
-        text = re.sub(r"(\s+listen [^;]+;)\1", r"\1", text)
-        text = text.replace("/etc/letsencrypt/live", str(certificate.parents[1]))
-        text = text.replace("/var/log/nginx", str(folder))
-        (folder / target).write_text(text)
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
-    command = [require("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    ports = {80: nginx.port, 443: nginx.tls_port}
+    options = configure(folder, site.path, name, ports, certificate.parents[1])
+    command = [require("nginx"), *options]
     assert subprocess.check_output([*command, "-t", "-q"], stderr=subprocess.STDOUT) == b""
     with subprocess.Popen(command) as process:
         try:
