@@ -198,6 +198,9 @@ FRENCH: dict[str, str] = {
         "Des threads : une requête lente ne retient pas les autres."
         " deploy/gunicorn_classes/worker.py dit le reste."
     ),
+    "Files go out as pages do, through that worker.": (
+        "Les fichiers sortent comme les pages, par ce worker."
+    ),
     "One worker per processor, shared out between the two masters.": (
         "Un worker par processeur, répartis entre les deux maîtres."
     ),

@@ -177,6 +177,14 @@ def test_a_program_of_a_page_has_an_empty_input(site: Site) -> None:
     assert "returncode=0, stdout=b'', stderr=b''" in site.get("/child").text
 
 
+def test_a_file_has_its_headers_before_it(site: Site) -> None:
+    icon = re.search(r'href="(/static/pages/icon\.\w+\.svg)"', site.get("/").text)
+    assert icon
+    response = site.get(icon[1])
+    assert response.text == (site.path / "pages/static/pages/icon.svg").read_text()
+    assert int(response.headers["Content-Length"]) == len(response.text)
+
+
 def test_the_head_of_a_page_is_asked_without_a_complaint(site: Site) -> None:
     style = re.search(r'href="(/static/pages/site\.\w+\.css)"', site.get("/").text)
     assert style

@@ -27,6 +27,8 @@ bind = "fd://0"
 #: Threads: a slow request does not hold up the others. deploy/gunicorn_classes/worker.py says what else.
 worker_class = "deploy.gunicorn_classes.worker.Worker"
 threads = 4
+#: Files go out as pages do, through that worker.
+sendfile = False
 #: One worker per processor, shared out between the two masters.
 workers = max(1, (os.cpu_count() or 1) // 2)
 
