@@ -35,6 +35,7 @@ FILES = [
     "deploy/server/bootstrap.py",
     "deploy/server/changes.py",
     "deploy/server/commands.py",
+    "deploy/server/environment.py",
     "deploy/server/facts.py",
     "deploy/server/health.py",
     "deploy/server/install.py",
