@@ -608,8 +608,10 @@ FRENCH: dict[str, str] = {
     "For all: the folders of this machine, its proxy and its certificates": (
         "Pour tous : les dossiers de la machine, son proxy et ses certificats"
     ),
-    "For pip and uv too: where this machine gets packages, and where it keeps them": (
-        "Pour pip et uv en plus : d'où la machine tire ses paquets, et où elle les garde"
+    "For pip and uv too: how this machine finds them, where it gets packages, and where it keeps"
+    " them": (
+        "Pour pip et uv en plus : comment la machine les trouve, d'où elle tire ses paquets, et où"
+        " elle les garde"
     ),
     "For supervisord, where systemd itself has started it": (
         "Pour supervisord, quand systemd lui-même l'a lancé"

@@ -46,8 +46,8 @@ class Venv:
 
     def records(self):
         """_("The list of files of each package in the requirements; None where it is not installed.")"""
-        folders = self.path.glob("lib/python3.*/site-packages/*.dist-info")
-        installed = {normal(folder.name): folder / "RECORD" for folder in folders}
+        records = self.path.glob("lib/python3.*/site-packages/*.dist-info/RECORD")
+        installed = {normal(record.parent.name): record for record in records}
         pins = map("-".join, PIN.findall(self.requirements.read_text()))
         return [installed.get(normal(f"{pin}.dist-info")) for pin in pins]
 
@@ -89,9 +89,9 @@ class Venv:
 
     def uv_config(self):
         """_("The caller's uv.toml may say where the index is; what would lead the packages elsewhere is left out.")"""
-        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-        config = Path(os.environ.get("UV_CONFIG_FILE") or Path(home, "uv", "uv.toml"))
-        text = config.read_text(encoding="utf-8") if config.is_file() else ""
+        folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        config = os.environ.get("UV_CONFIG_FILE") or f"{folder}/uv/uv.toml"
+        text = Path(config).read_text("utf-8") if os.access(config, os.R_OK) else ""
         if not ELSEWHERE.search(text):
             return ()
         copy = self.path / "uv.toml"
@@ -156,8 +156,6 @@ def normal(name):
 
 def has_its_files(record):
     """_("But for those that Python compiles, which come and go.")"""
-    if not record.exists():
-        return False
     packages = record.parents[1]
     with record.open(newline="", encoding="utf-8") as lines:
         names = [line[0] for line in csv.reader(lines) if line]
