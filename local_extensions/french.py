@@ -1301,9 +1301,10 @@ FRENCH: dict[str, str] = {
     "But for those that Python compiles, which come and go.": (
         "Sauf ceux que Python compile, qui vont et viennent."
     ),
-    "Of pip's config files, only what passes from a shell counts: not target, prefix or user.": (
-        "Des fichiers de configuration de pip, seul compte ce qui passe d'un shell : ni target, ni"
-        " prefix, ni user."
+    "The words of a command of pip, read when it starts. Of pip's config files, only what passes"
+    " from a shell counts: not target, prefix or user.": (
+        "Les mots d'une commande de pip, lus quand elle part. De ses fichiers de configuration, seul"
+        " compte ce qui passe d'un shell : ni target, ni prefix, ni user."
     ),
     "[install] counts more than [global], and a variable more than both.": (
         "[install] l'emporte sur [global], et une variable sur les deux."

@@ -113,8 +113,7 @@ class Venv:
             text, venv = self.venv_with_pip()
         if not self.path.exists():
             yield text, venv
-        take_index(run(*pip, "config", "list"))
-        yield _py("Installing the requirements"), (*pip, *install)
+        yield _py("Installing the requirements"), with_index_alone(pip, install)
 
     def venv_with_pip(self):
         if can(PYTHON, "-c", "import ensurepip; ensurepip.version()"):
@@ -163,8 +162,9 @@ def has_its_files(record):
     return all(map(os.path.exists, files))
 
 
-def take_index(said):
-    """_("Of pip's config files, only what passes from a shell counts: not target, prefix or user.")"""
+def with_index_alone(pip, words):
+    """_("The words of a command of pip, read when it starts. Of pip's config files, only what passes from a shell counts: not target, prefix or user.")"""
+    said = run(*pip, "config", "list")
     settings = re.findall(r"^(?:install|global)\.([\w-]+)=(.+)$", said, re.MULTILINE)
     #: [install] counts more than [global], and a variable more than both.
     for key, value in reversed(settings):
@@ -172,6 +172,7 @@ def take_index(said):
         if environment.passes(name, environment.PACKAGES):
             os.environ.setdefault(name, ast.literal_eval(value))
     os.environ["PIP_CONFIG_FILE"] = os.devnull
+    yield from (*pip, *words)
 
 
 def can(*command):
