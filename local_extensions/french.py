@@ -686,6 +686,26 @@ FRENCH: dict[str, str] = {
         "Verrouille le fichier, ou refuse. Les commandes héritent du verrou : il disparaît avec la"
         " dernière, quelle que soit sa fin."
     ),
+    # deploy/server/environment.py
+    "What passes from the shell that starts a command or supervisord: these variables, and no"
+    " other.": (
+        "Ce qui passe du shell qui lance une commande ou supervisord : ces variables, et aucune"
+        " autre."
+    ),
+    "For all: the folders of this machine, its proxy and its certificates": (
+        "Pour tous : les dossiers de la machine, son proxy et ses certificats"
+    ),
+    "For pip and uv too: how this machine finds them, where it gets packages, and where it keeps"
+    " them": (
+        "Pour pip et uv en plus : comment la machine les trouve, d'où elle tire ses paquets, et où"
+        " elle les garde"
+    ),
+    "For supervisord, where systemd itself has started it": (
+        "Pour supervisord, quand systemd lui-même l'a lancé"
+    ),
+    "Removes the others. The locale is the server's everywhere.": (
+        "Retire les autres. La locale est partout celle du serveur."
+    ),
     # deploy/server/facts.py
     "The facts of the site on its server. Each stands in this one place; deploy/install.sh brings a"
     " change to the machine.": (
@@ -889,8 +909,10 @@ FRENCH: dict[str, str] = {
         "Lance une commande de ce paquet avec le premier Python assez récent : launch.sh COMMANDE"
         " [MOT]..."
     ),
-    "-B: running this leaves nothing behind in the folder of the code.": (
-        "-B : ne rien laisser derrière soi dans le dossier du code."
+    "-I: Python heeds no variable of the shell (PYTHONHOME, PYTHONPATH). -B: running this leaves"
+    " nothing behind in the folder of the code.": (
+        "-I : Python n'écoute aucune variable du shell (PYTHONHOME, PYTHONPATH). -B : ne rien"
+        " laisser derrière soi dans le dossier du code."
     ),
     "Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install"
     " python3 python3-venv": (
@@ -1321,11 +1343,23 @@ FRENCH: dict[str, str] = {
     "Not the Python of an active venv, which may be the one that is made anew": (
         "Pas le Python d'un venv actif, qui est peut-être celui que l'on refait"
     ),
+    "A package in requirements.txt; not one that only some machines need": (
+        "Un paquet de requirements.txt, sauf ceux dont seules certaines machines ont besoin"
+    ),
+    "What leads packages elsewhere, in a uv.toml": (
+        "Ce qui mène les paquets ailleurs, dans un uv.toml"
+    ),
     "A venv in this folder. Its stamp says what it was made from, once it is whole.": (
         "Un venv dans ce dossier. Son tampon dit de quoi il fut fait, une fois entier."
     ),
     "What it is made from: the folder, its Python, the fingerprint of the requirements.": (
         "De quoi il est fait : le dossier, son Python, l'empreinte des dépendances."
+    ),
+    "The list of files of each package in the requirements; None where it is not installed.": (
+        "La liste des fichiers de chaque paquet des dépendances ; None s'il n'est pas installé."
+    ),
+    "Whether no package has lost a file; one that has gone as a whole can be installed again.": (
+        "Dit si aucun paquet n'a perdu de fichier ; celui qui a disparu en entier se réinstalle."
     ),
     "Whether nothing but its requirements has changed.": (
         "Dit si rien d'autre que ses dépendances n'a changé."
@@ -1338,6 +1372,33 @@ FRENCH: dict[str, str] = {
         " écrire."
     ),
     "Making the venv (uv)": "Création du venv (uv)",
+    "The caller's uv.toml may say where the index is; what would lead the packages elsewhere is"
+    " left out.": (
+        "Le uv.toml de l'appelant peut dire où est l'index ; ce qui mènerait les paquets ailleurs"
+        " est omis."
+    ),
+    "By -I in its first lines, Python heeds no variable of the shell that starts it (PYTHONHOME,"
+    " PYTHONPATH).": (
+        "Avec -I dans ses premières lignes, Python n'écoute aucune variable du shell qui le lance"
+        " (PYTHONHOME, PYTHONPATH)."
+    ),
+    "The packages went elsewhere than to {venv}: remove target and prefix from the settings of pip"
+    " or uv.": (
+        "Les paquets sont allés ailleurs que dans {venv} : retirez target et prefix des réglages de"
+        " pip ou d'uv."
+    ),
+    "One package has several spellings.": "Un paquet s'écrit de plusieurs façons.",
+    "But for those that Python compiles, which come and go.": (
+        "Sauf ceux que Python compile, qui vont et viennent."
+    ),
+    "The words of a command of pip, read when it starts. Of pip's config files, only what passes"
+    " from a shell counts: not target, prefix or user.": (
+        "Les mots d'une commande de pip, lus quand elle part. De ses fichiers de configuration, seul"
+        " compte ce qui passe d'un shell : ni target, ni prefix, ni user."
+    ),
+    "[install] counts more than [global], and a variable more than both.": (
+        "[install] l'emporte sur [global], et une variable sur les deux."
+    ),
     "Installing the requirements (uv)": "Installation des dépendances (uv)",
     "The requirements are complete: pip need not look for more (--no-deps). compileall is faster"
     " than pip at compiling.": (
@@ -1566,6 +1627,10 @@ FRENCH: dict[str, str] = {
         "Ses méthodes seraient des commandes ; il n'en a pas."
     ),
     # deploy/supervisor_plugin/server.py
+    "Imported as supervisord reads its config: its programs, started later, get no more.": (
+        "Importé quand supervisord lit sa configuration : ses programmes, lancés ensuite, ne"
+        " reçoivent rien d'autre."
+    ),
     "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
     "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
     " sockets of FastCGI groups open while their processes restart, notes which processes are"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import ENVIRONMENT, PYTHON, SYSTEM, USER, Run, pythons, require
+from support.commands import ENVIRONMENT, HOSTILE, PYTHON, SYSTEM, USER, Run, pythons, require
 from support.namespaces import namespace
 from support.ports import free_port
 from support.project import Project, Site
@@ -337,7 +337,55 @@ def test_it_speaks_french_and_the_shell_of_macos(new: Callable[..., Bootstrapped
     assert refusal(site.run("./bootstrap.sh", "--offline", check=False)) == sentence
 
 
-# What the machine has, and who asks
+# What the shell and the machine have, and who asks
+
+
+PIP_CONF = """
+[global]
+no-index = true
+user = true
+prefix = {elsewhere}
+[install]
+find-links = {wheels}
+target = {elsewhere}
+"""
+UV_TOML = """
+no-index = true
+find-links = ["{wheels}"]
+[pip]
+target = "{elsewhere}"
+"""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_of_the_shell_nothing_but_the_package_index_counts(
+    tool: str, new: Callable[..., Bootstrapped], tmp_path: Path
+) -> None:
+    """For bootstrap.sh, and for supervisord, supervisorctl and manage.py in the same shell."""
+    site = new()
+    elsewhere = tmp_path / "elsewhere"
+    for name, text in (("pip/pip.conf", PIP_CONF), ("uv/uv.toml", UV_TOML)):
+        config = tmp_path / ".config" / name
+        config.parent.mkdir(parents=True)
+        config.write_text(text.format(elsewhere=elsewhere, wheels=site.wheels))
+    shell = {**HOSTILE, "HOME": str(tmp_path), "PATH": site.environment(tool)["PATH"]}
+    assert steps(site.run("./bootstrap.sh", env=shell)) == [*NEW_VENV[tool], SITE]
+    assert not elsewhere.exists()
+    site.check()
+    try:
+        site.run("venv/bin/supervisord", env=shell)
+        eventually(site.answers)
+        site.await_workers()
+        assert site.run("venv/bin/supervisorctl", "status", env=shell).stdout.count("RUNNING") == 2
+        for pid in site.masters().values():
+            found = Path(f"/proc/{pid}/environ").read_text().split("\0")
+            assert not {f"{name}={value}" for name, value in HOSTILE.items()} & {*found}
+    finally:
+        site.stop()
+    for name in ("PYTHONHOME", "PYTHONPATH"):  # without a Python there is no manage.py
+        del shell[name]
+    site.python("manage.py", "check", env=shell)
+
 
 HIDE = """
 mount -t tmpfs none /mnt
@@ -585,9 +633,13 @@ def change_the_requirements(site: Bootstrapped) -> None:
         lock.write("# changed\n")
 
 
+def uninstall_a_package(site: Bootstrapped) -> None:
+    site.run("venv/bin/pip", "uninstall", "--yes", "sqlparse")
+
+
 def remove(name: str) -> Callable[[Bootstrapped], None]:
     def remove(site: Bootstrapped) -> None:
-        site.run("rm", "-r", name)
+        site.run("sh", "-c", f"rm -r {name}")
 
     remove.__name__ = f"remove {name}"
     return remove
@@ -597,6 +649,7 @@ def remove(name: str) -> Callable[[Bootstrapped], None]:
     ("spoil", "redone"),
     [
         (change_the_requirements, [INSTALL["uv"], STATIC]),
+        (uninstall_a_package, [INSTALL["uv"], STATIC]),
         (add_a_migration, [DATABASE]),
         (remove("var/db.sqlite3"), [DATABASE]),
         (change_a_static_file, [STATIC]),
@@ -651,7 +704,16 @@ def python_that_is_gone(site: Bootstrapped) -> None:
     site.run("ln", "-sf", "/nonexistent/python3", "venv/bin/python")
 
 
-@pytest.mark.parametrize("spoil", [empty_folder, venv_without_pip, python_that_is_gone])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        empty_folder,
+        venv_without_pip,
+        python_that_is_gone,
+        remove("venv/bin/gunicorn"),
+        remove("venv/lib/*/site-packages/whitenoise"),
+    ],
+)
 def test_a_venv_that_cannot_serve_is_made_anew(
     complete: Bootstrapped, spoil: Callable[[Bootstrapped], None]
 ) -> None:

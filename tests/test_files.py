@@ -36,6 +36,7 @@ FILES = [
     "deploy/server/bootstrap.py",
     "deploy/server/changes.py",
     "deploy/server/commands.py",
+    "deploy/server/environment.py",
     "deploy/server/facts.py",
     "deploy/server/health.py",
     "deploy/server/install.py",

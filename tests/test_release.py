@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from load import visitors
-from support.commands import AS_USER, ENVIRONMENT, SYSTEM, USER, Run, pythons, require
+from support.commands import AS_USER, ENVIRONMENT, HOSTILE, SYSTEM, USER, Run, pythons, require
 from support.files import read_if_there
 from support.namespaces import namespace
 from support.ports import free_port
@@ -96,8 +96,9 @@ class Server(Site):
         check: bool = True,
         **environment: str,
     ) -> Run:
+        """A release from a shell that holds much of another project."""
         script = str(self.new_code(*changes) / "deploy" / "release.sh")
-        env = {**self.environment, **environment}
+        env = {**self.environment, **HOSTILE, **environment}
         return self.run(script, "--into", str(self.path), *options, check=check, env=env)
 
     @contextmanager

@@ -238,7 +238,12 @@ def test_the_clock_jumps(stopped: Site, tmp_path: Path) -> None:
     offset = tmp_path / "offset"
     offset.write_bytes(struct.pack("l", 0))
     clock = {"LD_PRELOAD": f"{tmp_path}/clock.so", "CLOCK_OFFSET": str(offset)}
+    config = stopped.path / "deploy" / "supervisord.conf"
+    text = config.read_text()
+    programs = ",".join(f'{name}="{value}"' for name, value in clock.items())
+    config.write_text(text.replace("[supervisord]\n", f"[supervisord]\nenvironment = {programs}\n"))
     stopped.run("venv/bin/supervisord", env={**ENVIRONMENT, **clock})
+    config.write_text(text)
     eventually(lambda: len(stopped.masters()) == 2, 30)
     for hours in (1, -1):
         masters = stopped.masters()

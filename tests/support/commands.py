@@ -12,6 +12,31 @@ import pytest
 # certificates are the machine's: they stay.
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "PIP_", "UV_", "SSL_CERT_", "CURL_CA_BUNDLE")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
+# What a shell may hold of another project; none of it may reach a site or its tools.
+NOWHERE = "/proc/nowhere"
+HOSTILE = {
+    "ALLOWED_HOSTS": "other.example",
+    "DJANGO_SETTINGS_MODULE": "other.settings",
+    "GUNICORN_CMD_ARGS": "--bind=127.0.0.1:1 --workers=9",
+    "LC_ALL": "fr_FR.ISO-8859-1",
+    "LISTEN_FDS": "1",
+    "NOTIFY_SOCKET": NOWHERE,
+    "OTHER": "x",
+    "PIP_PREFIX": NOWHERE,
+    "PIP_REQUIRE_VIRTUALENV": "1",
+    "PIP_TARGET": NOWHERE,
+    "PIP_USER": "1",
+    "PYTHONHOME": NOWHERE,
+    "PYTHONPATH": NOWHERE,
+    "SCRIPT_NAME": "/other",
+    "SECRET_KEY": "x",
+    "SUPERVISOR_SERVER_URL": NOWHERE,
+    "TZ": "Asia/Tokyo",
+    "UV_PYTHON": "3.9",
+    "UV_SYSTEM_PYTHON": "1",
+    "VIRTUAL_ENV": NOWHERE,
+    "WEB_CONCURRENCY": "9",
+}
 # The PATH of a plain Debian: its own Python, no uv.
 SYSTEM = "/usr/bin:/bin"
 PYTHON = "/usr/bin/python3"

@@ -9,6 +9,7 @@ from pathlib import Path
 #: Python was given this folder: its modules are imported as those of a package. Links stay: the config's paths go through current.
 sys.path[0] = str(Path(__file__).absolute().parents[1])
 
+from server import environment
 from server.commands import Failed, complain
 
 
@@ -18,6 +19,7 @@ def interrupt(number, frame):
 
 def main(command, *words):
     os.umask(0o022)
+    environment.keep(environment.SITE + environment.PACKAGES)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:

@@ -4,9 +4,9 @@
 set -eu
 
 for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
-    #: -B: running this leaves nothing behind in the folder of the code.
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null &&
-        exec "$python" -B "$(dirname "$0")" "$@"
+    #: -I: Python heeds no variable of the shell (PYTHONHOME, PYTHONPATH). -B: running this leaves nothing behind in the folder of the code.
+    "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null &&
+        exec "$python" -I -B "$(dirname "$0")" "$@"
 done
 printf '%s\n' _sh("Python 3.10 or later is needed and was not found. On Debian or Ubuntu: sudo apt install python3 python3-venv") >&2
 exit 1

@@ -74,7 +74,9 @@ class Release:
         link(self.folder.venvs / "deploy", "../current/deploy")
         venv = Venv(self.folder.venvs / name, self.path / "requirements.txt")
         if not venv.is_complete():
-            shutil.rmtree(venv.path, ignore_errors=True)
+            if not venv.can_be_updated():
+                shutil.rmtree(venv.path, ignore_errors=True)
+            venv.stamp.unlink(missing_ok=True)
             for _, command in venv.commands(packages):
                 run(*command)
             venv.finish()

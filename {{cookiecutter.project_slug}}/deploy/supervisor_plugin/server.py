@@ -10,11 +10,15 @@
 import functools
 import sys
 
+from server import environment
+
 from .held_sockets import HeldSockets
 from .pace import Pace
 from .plain_errors import explain
 from .readiness import Readiness
 
+#: Imported as supervisord reads its config: its programs, started later, get no more.
+environment.keep(environment.SITE)
 #: supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.
 sys.excepthook = explain
 
