@@ -632,6 +632,10 @@ FRENCH: dict[str, str] = {
     "Exit codes: an error in the config; a state that cannot be told": (
         "Codes de sortie : une erreur dans la configuration ; un état que l'on ne peut pas dire"
     ),
+    "One that runs knows which addresses are its own: deploy/supervisor_plugin/config_check.py.": (
+        "Celui qui tourne sait quelles adresses sont les siennes :"
+        " deploy/supervisor_plugin/config_check.py."
+    ),
     "Has supervisord's own code read the config; nothing is started.": (
         "Fait lire la configuration par le code de supervisord lui-même ; rien n'est démarré."
     ),
