@@ -1285,7 +1285,7 @@ FRENCH: dict[str, str] = {
     ),
     "supervisorctl shows its text.": "supervisorctl montre son texte.",
     "deploy/supervisord.conf is refused, and everything goes on as before. {reason}": (
-        "deploy/supervisord.conf est refusé ; tout continue comme avant. {reason}"
+        "deploy/supervisord.conf est refusé, et rien ne change. {reason}"
     ),
     "What runs already is left alone, and its addresses may be taken again.": (
         "On ne touche pas à ce qui tourne déjà, et ses adresses peuvent être reprises."
