@@ -110,11 +110,18 @@ class Daemon:
     def ctl(self, *arguments: str) -> Run:
         return self.run("supervisorctl", *arguments)
 
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """supervisorctl, without waiting for it."""
+    @contextmanager
+    def begin(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """supervisorctl, without waiting for it; a minute is the most that it may take."""
         pipe = subprocess.PIPE
         command = self.command("supervisorctl", *arguments)
-        return subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
+        with subprocess.Popen(
+            command, env=self.environment, stdout=pipe, stderr=pipe, text=True
+        ) as process:
+            timer = threading.Timer(60, process.kill)
+            timer.start()
+            yield process
+            timer.cancel()
 
     @property
     def pid(self) -> int:
