@@ -546,35 +546,38 @@ def test_a_socket_taken_meanwhile_is_a_failed_start(daemon: Daemon) -> None:
     assert daemon.ask()
 
 
-def test_after_a_shutdown_it_can_start_at_once(daemon: Daemon) -> None:
-    commands = daemon.command("supervisorctl", "shutdown"), daemon.command("supervisord")
-    for _ in range(3):
-        script = " && ".join(map(subprocess.list2cmdline, commands))
-        done = subprocess.run(
-            script, shell=True, env=daemon.environment, capture_output=True, text=True, check=False
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (0, "Shut down\n", "")
-        assert daemon.ask()
-
-
-def test_a_long_shutdown_is_explained(daemon: Daemon) -> None:
+@pytest.fixture
+def stubborn(daemon: Daemon) -> Daemon:
+    """Its shutdown takes five seconds."""
     with (daemon.folder / "supervisord.conf").open("a") as config:
         config.write(STUBBORN)
-    for interrupted in (False, True):
-        daemon.ctl("update")
-        eventually(daemon.all_run)
-        with daemon.begin("shutdown") as asked:
-            assert asked.stdout
-            lines = [asked.stdout.readline() for _ in range(2)]
-            if interrupted:
-                asked.send_signal(signal.SIGINT)
-            _, message = asked.communicate()
-        waits = "Its programs finish what they have begun; Ctrl-C ends only the waiting.\n"
-        assert lines == ["Shut down\n", waits]
-        assert asked.returncode == interrupted
-        assert message == ("supervisord goes on ending by itself.\n" if interrupted else "")
-        eventually(lambda: daemon.ctl("status").returncode == 4, 20)
-        assert daemon.run("supervisord").returncode == 0
+    daemon.ctl("update")
+    eventually(daemon.all_run)
+    return daemon
+
+
+SHUTDOWN = ["Shut down", "Its programs finish what they have begun; Ctrl-C ends only the waiting."]
+
+
+def test_after_a_shutdown_it_can_start_at_once(stubborn: Daemon) -> None:
+    commands = stubborn.command("supervisorctl", "shutdown"), stubborn.command("supervisord")
+    script = " && ".join(map(subprocess.list2cmdline, commands))
+    done = subprocess.run(
+        script, shell=True, env=stubborn.environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, SHUTDOWN, "")
+    assert stubborn.ask()
+
+
+def test_who_does_not_wait_for_a_shutdown_does_not_stop_it(stubborn: Daemon) -> None:
+    with stubborn.begin("shutdown") as asked:
+        assert asked.stdout
+        assert [asked.stdout.readline().rstrip() for _ in SHUTDOWN] == SHUTDOWN
+        asked.send_signal(signal.SIGINT)
+        _, message = asked.communicate()
+    assert (asked.returncode, message) == (1, "supervisord goes on ending by itself.\n")
+    eventually(lambda: stubborn.ctl("status").returncode == 4, 20)
+    assert stubborn.run("supervisord").returncode == 0
 
 
 def test_any_log_is_shown(daemon: Daemon) -> None:
