@@ -739,6 +739,10 @@ FRENCH: dict[str, str] = {
     "Exit codes: an error in the config; a state that cannot be told": (
         "Codes de sortie : une erreur dans la configuration ; un état que l'on ne peut pas dire"
     ),
+    "One that runs knows which addresses are its own: deploy/supervisor_plugin/config_check.py.": (
+        "Celui qui tourne sait quelles adresses sont les siennes :"
+        " deploy/supervisor_plugin/config_check.py."
+    ),
     "Has supervisord's own code read the config; nothing is started.": (
         "Fait lire la configuration par le code de supervisord lui-même ; rien n'est démarré."
     ),
@@ -1421,6 +1425,37 @@ FRENCH: dict[str, str] = {
         " chemin de Python."
     ),
     "Whether the command runs without an error.": "Dit si la commande s'exécute sans erreur.",
+    # deploy/supervisor_plugin/config_check.py
+    "Refuses a config that cannot work before anything stops for it: at update, reread, reload and"
+    " SIGHUP.": (
+        "Refuse, avant que rien ne s'arrête pour elle, une configuration qui ne peut pas marcher :"
+        " à update, reread, reload et SIGHUP."
+    ),
+    "supervisord by itself stops what runs first, and sees then: the site would be gone.": (
+        "supervisord arrête d'abord ce qui tourne, et ne voit qu'ensuite : le site serait perdu."
+    ),
+    "supervisorctl shows its text.": "supervisorctl montre son texte.",
+    "deploy/supervisord.conf is refused, and everything goes on as before. {reason}": (
+        "deploy/supervisord.conf est refusé, et rien ne change. {reason}"
+    ),
+    "What runs already is left alone, and its addresses may be taken again.": (
+        "On ne touche pas à ce qui tourne déjà, et ses adresses peuvent être reprises."
+    ),
+    "As supervisord's own code reads it when it starts.": (
+        "Comme le lit le code de supervisord à son démarrage."
+    ),
+    "The last line is a hint at its help.": "La dernière ligne renvoie à son aide.",
+    "Those of the FastCGI groups, of supervisorctl and of the web interface.": (
+        "Celles des groupes FastCGI, de supervisorctl et de l'interface web."
+    ),
+    "Whether only one of them can be open: 0.0.0.0:8000 holds 127.0.0.1:8000 too.": (
+        "Dit si une seule des deux peut être ouverte : 0.0.0.0:8000 prend aussi 127.0.0.1:8000."
+    ),
+    "For a moment, as supervisord will.": "Un instant, comme le fera supervisord.",
+    "supervisord replaces any file: only a socket that nobody listens to may go.": (
+        "supervisord remplace tout fichier : seule peut partir une socket que nul n'écoute."
+    ),
+    "SIGHUP means reload.": "SIGHUP veut dire reload.",
     # deploy/supervisor_plugin/held_sockets.py
     "Keeps the listening sockets open while every process of their group restarts.": (
         "Garde les sockets d'écoute ouvertes pendant que tous les processus d'un groupe"
@@ -1485,9 +1520,34 @@ FRENCH: dict[str, str] = {
     "supervisord calls it as poll(): it returns what can be read and written.": (
         "supervisord l'appelle sous le nom de poll() : elle rend ce qui peut être lu et écrit."
     ),
+    # deploy/supervisor_plugin/plain_commands.py
+    "Has supervisorctl say refusals in a sentence, and return from shutdown when supervisord is"
+    " gone.": (
+        "Fait dire les refus en une phrase par supervisorctl, et finir shutdown une fois"
+        " supervisord parti."
+    ),
+    "After this many seconds, a sentence says why it takes so long.": (
+        "Après autant de secondes, une phrase dit pourquoi c'est si long."
+    ),
+    "Takes the place of some of supervisorctl's own commands.": (
+        "Remplace quelques commandes de supervisorctl."
+    ),
+    "A letter that the terminal does not know would end the command.": (
+        "Une lettre que le terminal ne connaît pas mettrait fin à la commande."
+    ),
+    "supervisord goes on ending by itself.": "supervisord continue seul à s'arrêter.",
+    "It is not where somebody has answered no.": "Ce n'est pas le cas si on a répondu non.",
+    "supervisord hangs up last, when its addresses are free.": (
+        "supervisord raccroche en dernier, quand ses adresses sont libres."
+    ),
+    "Its programs finish what they have begun; Ctrl-C ends only the waiting.": (
+        "Ses programmes finissent ce qu'ils ont commencé ; Ctrl-C n'arrête que l'attente."
+    ),
     # deploy/supervisor_plugin/plain_errors.py
-    "Says in a sentence why supervisord cannot start, where it would show its own code.": (
-        "Dit en une phrase pourquoi supervisord ne peut pas démarrer, au lieu de montrer son code."
+    "Says in a sentence why supervisord or a process cannot start, where supervisord would show its"
+    " own code.": (
+        "Dit en une phrase pourquoi supervisord ou un processus ne peut pas démarrer, au lieu de"
+        " montrer le code de supervisord."
     ),
     "Make it writable for the user who starts supervisord.": (
         "Rendez-le accessible en écriture à l'utilisateur qui lance supervisord."
@@ -1505,8 +1565,33 @@ FRENCH: dict[str, str] = {
     "Python calls it with the error that ends supervisord.": (
         "Python l'appelle avec l'erreur qui met fin à supervisord."
     ),
-    "Stop the program that listens there, or change socket= in deploy/supervisord.conf.": (
-        "Arrêtez le programme qui y écoute, ou changez socket= dans deploy/supervisord.conf."
+    "Stop the program that listens there, or change the address in deploy/supervisord.conf.": (
+        "Arrêtez le programme qui y écoute, ou changez l'adresse dans deploy/supervisord.conf."
+    ),
+    "A socket that was let go may be taken when its group starts again: supervisord itself would"
+    " end.": (
+        "Une socket lâchée peut être prise quand son groupe redémarre : supervisord lui-même"
+        " finirait."
+    ),
+    # deploy/supervisor_plugin/readable_logs.py
+    "Shows a log whatever stands in it, where supervisord fails over half a letter or over a"
+    " color; and the time zone in its own.": (
+        "Montre un journal quoi qu'il contienne, là où supervisord échoue sur une moitié de lettre"
+        " ou sur une couleur ; et le fuseau horaire dans le sien."
+    ),
+    "What XML cannot hold, and what a terminal would obey.": (
+        "Ce que XML ne peut contenir, et ce à quoi un terminal obéirait."
+    ),
+    "A piece of a log as text.": "Un morceau de journal, en texte.",
+    "tail -f: a letter may come in two pieces.": (
+        "tail -f : une lettre peut venir en deux morceaux."
+    ),
+    "The end, or a word about a log that was emptied.": (
+        "La fin, ou un mot sur un journal qu'on a vidé."
+    ),
+    "A line of supervisord's own log.": "Une ligne du journal de supervisord lui-même.",
+    "For supervisorctl tail and maintail, for the web interface, and in supervisord.log.": (
+        "Pour supervisorctl tail et maintail, pour l'interface web, et dans supervisord.log."
     ),
     # deploy/supervisor_plugin/readiness.py
     "Notes which processes serve: RUNNING means only that they have lived a while.": (
@@ -1533,6 +1618,28 @@ FRENCH: dict[str, str] = {
     ),
     "A process starts: it is not ready yet.": "Un processus démarre : il n'est pas encore prêt.",
     "group:process, as supervisorctl writes it.": "groupe:processus, comme l'écrit supervisorctl.",
+    # deploy/supervisor_plugin/retries.py
+    "Tries again what supervisord has given up: FATAL would else last until somebody comes.": (
+        "Réessaie ce que supervisord a abandonné : FATAL durerait, sinon, jusqu'à ce qu'on vienne."
+    ),
+    "Seconds until the next try, and the one after it; the last stays.": (
+        "Les secondes jusqu'à l'essai suivant, puis jusqu'à celui d'après ; la dernière reste."
+    ),
+    "Of the processes that supervisord shall restart; names are group:process.": (
+        "Pour les processus que supervisord doit relancer ; les noms sont groupe:processus."
+    ),
+    "How often each was given up since it last ran, and when it is tried again.": (
+        "Combien de fois chacun a été abandonné depuis qu'il a tourné, et quand on le réessaie."
+    ),
+    "status shows it.": "status le montre.",
+    "{error}; next try at {time}": "{error} ; nouvel essai à {time}",
+    "By hand, if it was not due yet.": "À la main, s'il n'était pas encore temps.",
+    "FATAL becomes STOPPED: supervisord itself has nothing to stop there.": (
+        "FATAL devient STOPPED : supervisord lui-même n'a rien à y arrêter."
+    ),
+    "Whom stop and start, with a group or all, ask.": (
+        "Ce que demandent stop et start, pour un groupe ou pour all."
+    ),
     # deploy/supervisor_plugin/rolling_restart.py
     "A command of supervisorctl that restarts a group while it goes on serving.": (
         "Une commande de supervisorctl qui redémarre un groupe pendant qu'il continue à servir."
@@ -1553,6 +1660,15 @@ FRENCH: dict[str, str] = {
         "Redémarrer les processus d'un groupe l'un après l'autre, en attendant chacun"
     ),
     "Name a group: %s.": "Nommez un groupe : %s.",
+    "Another rolling_restart is under way: wait for its end.": (
+        "Un autre rolling_restart est en cours : attendez sa fin."
+    ),
+    "The folder of supervisord's socket is locked until this ends, even by kill -9.": (
+        "Le dossier de la socket de supervisord est verrouillé jusqu'à la fin, même par kill -9."
+    ),
+    "An http address: the folder is out of reach.": (
+        "Une adresse http : le dossier est hors de portée."
+    ),
     "There is no group %s; there are: %s.": "Il n'y a pas de groupe %s ; il y a : %s.",
     "What does not run comes first: the more serve when one that does is stopped.": (
         "D'abord ce qui ne tourne pas : il en servira davantage quand un qui tourne s'arrêtera."
@@ -1634,12 +1750,14 @@ FRENCH: dict[str, str] = {
     "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
     "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
     " sockets of FastCGI groups open while their processes restart, notes which processes are"
-    " ready, and says in a sentence why supervisord cannot start. supervisorctl loads"
-    " rolling_restart, which needs this one.": (
+    " ready, tries again what has failed, refuses a config that cannot work, shows any log, and"
+    " says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which"
+    " needs this one.": (
         "supervisord charge ce module, qui revient aux processus quand il le faut, garde ouvertes"
         " les sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels"
-        " processus sont prêts, et dit en une phrase pourquoi supervisord ne peut pas démarrer."
-        " supervisorctl charge rolling_restart, qui a besoin de celui-ci."
+        " processus sont prêts, réessaie ce qui a échoué, refuse une configuration qui ne peut pas"
+        " marcher, montre tout journal, et dit en une phrase pourquoi supervisord ne peut pas"
+        " démarrer. supervisorctl charge rolling_restart, qui a besoin de celui-ci."
     ),
     "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
         "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."

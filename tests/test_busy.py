@@ -221,6 +221,8 @@ def test_logs_show_the_time_of_the_machine_and_its_zone(site: Site) -> None:
     eventually(lambda: re.search(rf"(?m)^{moment} ERROR django.request: .*: /fail$", site.logs()))
     assert re.search(rf"(?m)^\[{moment}\] \[\d+\] \[INFO\] Booting worker", site.logs())
     eventually(lambda: re.search(rf":\d\d {zone}\] \"GET /fail ", site.logs()))
+    log = (site.path / "var" / "log" / "supervisord.log").read_text()
+    assert re.search(rf"(?m)^20[-\d]{{8}} [:\d]{{8}},\d\d\d {zone} INFO spawned: ", log)
 
 
 def test_a_slow_upload_is_no_hang(impatient: Site) -> None:

@@ -443,6 +443,26 @@ def test_a_broken_config_stops_nothing(running: Server) -> None:
     assert running.processes() == pids
 
 
+def test_an_address_that_cannot_be_opened_stops_nothing(running: Server) -> None:
+    pids = running.processes()
+    config = running.path / "current" / "deploy" / "supervisord.conf"
+    address = f"tcp://192.0.2.1:{running.port}"
+    sentence = (
+        "deploy/supervisord.conf is refused, and everything goes on as before."
+        f" {address}: Cannot assign requested address. Stop the program that listens there, or"
+        " change the address in deploy/supervisord.conf.\n"
+    )
+    with appended(config, f"\nsocket = {address}\n"):
+        for action in ("restart", "reload"):
+            assert running.init(action, code=6).stderr == f"supervisord: {sentence}"
+        # As the systemd unit does it.
+        reload = ("venv/bin/python", "-B", "deploy/server", "health", "reload")
+        as_user = {"user": USER, "group": USER, "extra_groups": []}
+        by_systemd = running.run(*reload, check=False, **as_user)
+        assert (by_systemd.returncode, by_systemd.stderr.startswith(sentence)) == (1, True)
+    assert running.processes() == pids
+
+
 def test_a_broken_release_leaves_the_other_master_serving(running: Server) -> None:
     masters = running.masters()
     with appended(running.path / "chess" / "wsgi.py", "\nraise RuntimeError\n"):

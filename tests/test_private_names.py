@@ -18,7 +18,11 @@ Probes = tuple[str, dict[str, str]]
 SUPERVISOR: Probes = (
     """
 import socket
-from supervisor import events, http, options, states, supervisorctl, xmlrpc
+import inspect
+from supervisor import (
+    datatypes, events, http, loggers, options, process as processes, rpcinterface, states,
+    supervisord as daemon, supervisorctl, xmlrpc,
+)
 from supervisor.medusa import http_server
 from supervisor.supervisord import Supervisor
 
@@ -54,6 +58,11 @@ def why_there_is_no_group():
 
 def has(kind, *names):
     return all(hasattr(kind, name) for name in names)
+
+commands = rpcinterface.SupervisorNamespaceRPCInterface
+
+def calls(name, *functions):
+    return all(name in inspect.getsource(inspect.unwrap(function)) for function in functions)
 """,
     {
         "Supervisor.process_groups": "[*supervisord.process_groups.values()] == [group]",
@@ -66,6 +75,81 @@ def has(kind, *names):
         "Could not create FastCGI socket": (
             "why_there_is_no_group().startswith('Could not create FastCGI socket')"
         ),
+        "FastCGISubprocess.spawn": "isinstance(process, processes.FastCGISubprocess)",
+        "process.record_spawnerr": "calls('record_spawnerr', processes.Subprocess.spawn)",
+        "process.change_state": "calls('change_state', processes.Subprocess.spawn)",
+        "socket_manager.config": "group.socket_manager.config() is config.socket_config",
+        "SupervisorNamespaceRPCInterface.reloadConfig": (
+            "calls('process_config', commands.reloadConfig)"
+        ),
+        "SupervisorNamespaceRPCInterface.restart": "calls('RESTARTING', commands.restart)",
+        "SupervisorNamespaceRPCInterface.supervisord": (
+            "commands(supervisord).supervisord is supervisord"
+        ),
+        "SupervisorNamespaceRPCInterface.stopProcess": (
+            "[*inspect.signature(commands.stopProcess).parameters] == ['self', 'name', 'wait']"
+        ),
+        "RPCError.text": "xmlrpc.RPCError(xmlrpc.Faults.CANT_REREAD).text == 'CANT_REREAD'",
+        "Faults.CANT_REREAD": "calls('CANT_REREAD', commands.reloadConfig)",
+        "options.process_group_configs": "server_options.process_group_configs == [config]",
+        "options.server_configs": (
+            "all('file' in each or {'host', 'port'} <= {*each}"
+            " for each in server_options.server_configs)"
+        ),
+        "options.get_signal": "calls('get_signal', Supervisor.handle_signal)",
+        "options.logger.critical": "has(server_options.logger, 'critical')",
+        "options.logger.info": "has(server_options.logger, 'info')",
+        "group.config.socket_config": "isinstance(config.socket_config, datatypes.SocketConfig)",
+        "socket_config.url": "config.socket_config.url.startswith('tcp://')",
+        "socket_config.path": "datatypes.UnixStreamSocketConfig('/x').path == '/x'",
+        "socket_config.host": "config.socket_config.host == '127.0.0.1'",
+        "socket_config.port": "isinstance(config.socket_config.port, int)",
+        "socket_config.create_and_bind": "has(config.socket_config, 'create_and_bind')",
+        "UnixStreamSocketConfig": "datatypes.UnixStreamSocketConfig('/x').url == 'unix:///x'",
+        "InetStreamSocketConfig": "datatypes.InetStreamSocketConfig('', 1).url == 'tcp://:1'",
+        "group.config.process_configs": "process.config in config.process_configs",
+        "process.config.directory": "process.config.directory.endswith('/..')",
+        "Subprocess.get_execv_args": (
+            "processes.Subprocess(process.config).get_execv_args()[0].endswith('gunicorn')"
+        ),
+        "ProcessException": "issubclass(options.NotFound, options.ProcessException)",
+        "rpcinterface._getGroupAndProcess": (
+            "commands(supervisord)._getGroupAndProcess(f'{config.name}:{process.config.name}')"
+            " == (group, process)"
+        ),
+        "rpcinterface.isRunning": (
+            "calls('isRunning', commands.stopProcessGroup, commands.stopAllProcesses)"
+        ),
+        "rpcinterface.isNotRunning": (
+            "calls('isNotRunning', commands.startProcessGroup, commands.startAllProcesses)"
+        ),
+        "options.mood": "server_options.mood == states.SupervisorStates.RUNNING",
+        "group.processes": "group.processes[process.config.name] is process",
+        "process.get_state": "process.get_state() == states.ProcessStates.STOPPED",
+        "process.spawn": "has(process, 'spawn')",
+        "process.spawnerr": "calls('spawnerr', commands.startProcess, commands.getProcessInfo)",
+        "process.config.autorestart": "process.config.autorestart",
+        "events.ProcessStateFatalEvent": "states.ProcessStates.FATAL in process.event_map",
+        "events.ProcessStateRunningEvent": "states.ProcessStates.RUNNING in process.event_map",
+        "events.ProcessStateStoppedEvent": "states.ProcessStates.STOPPED in process.event_map",
+        "loggers.LogRecord.asdict": (
+            "'asctime' in loggers.LogRecord.asdict.__code__.co_consts"
+            " and 'LogRecord' in loggers.Logger.log.__code__.co_names"
+        ),
+        "rpcinterface.as_string": "calls('as_string', commands.readLog, commands._readProcessLog)",
+        "options.as_string": "calls('as_string', options.tailFile)",
+        "tail_f_producer._open": (
+            "calls('_open', http.tail_f_producer.__init__, http.tail_f_producer._follow)"
+        ),
+        "tail_f_producer.more": (
+            "calls('tail_f_producer', http.logtail_handler.handle_request,"
+            " http.mainlogtail_handler.handle_request) and has(http.tail_f_producer, 'more')"
+        ),
+        "controller.options.serverurl": "client_options.serverurl.startswith('unix:///')",
+        "plugin.do_update": "has(client_options.plugins[0], 'do_update')",
+        "plugin.do_reload": "has(client_options.plugins[0], 'do_reload')",
+        "plugin.do_shutdown": "has(client_options.plugins[0], 'do_shutdown')",
+        "options.close_httpservers": "calls('close_httpservers', daemon.main)",
         "events.subscribe": "notified(events.Tick5Event, 5, supervisord).when == 5",
         "events.Tick5Event": "events.Tick5Event in events.TICK_EVENTS",
         "events.ProcessStateEvent": (

@@ -185,6 +185,6 @@ def test_a_taken_port_is_said_in_one_sentence(site: Site) -> None:
     assert done.stderr.endswith(
         f"Could not create FastCGI socket tcp://127.0.0.1:{site.port}:"
         " [Errno 98] Address already in use\n"
-        "Stop the program that listens there, or change socket= in deploy/supervisord.conf.\n"
+        "Stop the program that listens there, or change the address in deploy/supervisord.conf.\n"
     )
     assert site.processes() == []

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +75,11 @@ class Reader(Site):
         return super().run(*AS_USER, *command, **options)
 
     def type(self, block: str, check: bool = True) -> str:
-        """What the commands show; the next ones wait until all that was shut down is gone."""
+        """What the commands show."""
         if "port = /" in block:
             shell = self.in_a_net_of_its_own(block)
         else:
             shell = self.run("sh", "-ec", block, check=check)
-        if "shutdown" in block:
-            eventually(lambda: replace(self, path=self.home).processes() == [], 50)
         return shell.stdout + shell.stderr
 
     def in_a_net_of_its_own(self, block: str) -> Run:

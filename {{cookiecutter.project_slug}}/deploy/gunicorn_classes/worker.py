@@ -103,7 +103,8 @@ class Worker(SyncWorker):
         [self.listener] = self.sockets
         self.listener.setblocking(False)
         #: Linux hands over a connection when its request is there: browsers open some that they do not use.
-        if self.listener.family == socket.AF_INET and hasattr(socket, "TCP_DEFER_ACCEPT"):
+        is_tcp = self.listener.family == socket.AF_INET
+        if is_tcp and hasattr(socket, "TCP_DEFER_ACCEPT"):
             self.listener.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENCE_SECONDS
             )

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
-from xmlrpc.client import Error, ServerProxy
+from xmlrpc.client import Error, Fault, ServerProxy
 
 from supervisor.options import ServerOptions
 from supervisor.xmlrpc import SupervisorTransport
@@ -47,6 +47,14 @@ def config():
         raise failed(
             text, MISCONFIGURED, reason=last_words(options.stderr.getvalue())
         ) from None
+    #: One that runs knows which addresses are its own: deploy/supervisor_plugin/config_check.py.
+    socket.setdefaulttimeout(ANSWER_SECONDS)
+    try:
+        supervisor().reloadConfig()
+    except Fault as fault:
+        raise failed("{reason}", MISCONFIGURED, reason=fault.faultString) from None
+    except (OSError, HTTPException, Error):
+        return
 
 
 def launch():

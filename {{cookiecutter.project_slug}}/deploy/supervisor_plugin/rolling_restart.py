@@ -1,12 +1,17 @@
 """_("A command of supervisorctl that restarts a group while it goes on serving.")"""
 
+import fcntl
+import os
 import sys
 import time
+from contextlib import contextmanager
 from xmlrpc.client import Fault
 
 from supervisor.options import make_namespec
 from supervisor.states import RUNNING_STATES, ProcessStates
 from supervisor.supervisorctl import ControllerPluginBase, LSBInitExitStatuses
+
+from .plain_commands import PlainCommands
 
 #: A process may take this long to become ready once supervisord calls it RUNNING.
 READY_SECONDS = 60
@@ -23,6 +28,7 @@ class RollingRestart(ControllerPluginBase):
         super().__init__(controller)
         #: supervisorctl asks every plugin for help; the first would say that there is none.
         controller.options.plugins[0].help_rolling_restart = self.help_rolling_restart
+        PlainCommands(controller)
 
     def do_help(self, arg):
         if not arg:
@@ -48,7 +54,26 @@ class RollingRestart(ControllerPluginBase):
             text = _py("There is no group %s; there are: %s.")
             self.fail(text, ", ".join(unknown), ", ".join(groups))
         else:
-            self.restart([each for each in processes if each["group"] in names])
+            try:
+                with self.only_one():
+                    self.restart([each for each in processes if each["group"] in names])
+            except BlockingIOError:
+                self.fail(_py("Another rolling_restart is under way: wait for its end."))
+
+    @contextmanager
+    def only_one(self):
+        """_("The folder of supervisord's socket is locked until this ends, even by kill -9.")"""
+        path = self.ctl.options.serverurl.removeprefix("unix://")
+        if not os.path.exists(path):
+            #: An http address: the folder is out of reach.
+            yield
+            return
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            os.close(folder)
 
     def restart(self, processes):
         #: What does not run comes first: the more serve when one that does is stopped.

@@ -1,6 +1,6 @@
 """_("What supervisord does not do by itself.")"""
 
-#: supervisord loads this module: it looks at its processes when it is worth it, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
+#: supervisord loads this module: it looks at its processes when it is worth it, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, tries again what has failed, refuses a config that cannot work, shows any log, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
 #
 # [rpcinterface:supervisor_plugin]
 # supervisor.rpcinterface_factory = supervisor_plugin.server:make_rpcinterface
@@ -12,15 +12,19 @@ import sys
 
 from server import environment
 
+from .config_check import check_at_hangup
 from .held_sockets import HeldSockets
 from .pace import Pace
 from .plain_errors import explain
+from .readable_logs import make_logs_readable
 from .readiness import Readiness
+from .retries import Retries
 
 #: Imported as supervisord reads its config: its programs, started later, get no more.
 environment.keep(environment.SITE)
 #: supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.
 sys.excepthook = explain
+make_logs_readable()
 
 
 class RPCInterface:
@@ -43,4 +47,6 @@ def make_rpcinterface(supervisord):
     """_("Called once supervisord has made its groups, before it starts their programs.")"""
     Pace(supervisord)
     HeldSockets(supervisord)
+    Retries(supervisord)
+    check_at_hangup(supervisord)
     return RPCInterface(Readiness(supervisord))
