@@ -53,6 +53,7 @@ FILES = [
     "deploy/server/supervisord_conf.py",
     "deploy/server/venvs.py",
     "deploy/supervisor_plugin/__init__.py",
+    "deploy/supervisor_plugin/fd_store.py",
     "deploy/supervisor_plugin/held_sockets.py",
     "deploy/supervisor_plugin/pace.py",
     "deploy/supervisor_plugin/plain_errors.py",

@@ -20,6 +20,7 @@ SUPERVISOR: Probes = (
 import socket
 from supervisor import events, http, options, states, supervisorctl, xmlrpc
 from supervisor.medusa import http_server
+from supervisor.socket_manager import SocketManager
 from supervisor.supervisord import Supervisor
 
 server_options = options.ServerOptions()
@@ -79,6 +80,14 @@ def has(kind, *names):
         ),
         "events.SupervisorRunningEvent": "'SupervisorRunningEvent' in loop",
         "events.SupervisorStoppingEvent": "'SupervisorStoppingEvent' in loop",
+        "options.mood": "'mood' in loop",
+        "SupervisorStates.RESTARTING": "'RESTARTING' in Supervisor.handle_signal.__code__.co_names",
+        "InetStreamSocketConfig.create_and_bind": (
+            "'create_and_bind' in SocketManager._prepare_socket.__code__.co_names"
+            " and type(config.socket_config).__name__ == 'InetStreamSocketConfig'"
+        ),
+        "socket_config.host": "config.socket_config.host == '127.0.0.1'",
+        "socket_config.port": "config.socket_config.port > 0",
         "options.poller.poll": "{'poller', 'poll'} <= {*loop} and has(server_options.poller, 'poll')",
         "options.get_socket_map": (
             "'get_socket_map' in loop and server in server_options.get_socket_map().values()"
