@@ -1423,7 +1423,7 @@ FRENCH: dict[str, str] = {
     "Whether the command runs without an error.": "Dit si la commande s'exécute sans erreur.",
     # deploy/supervisor_plugin/fd_store.py
     "Has systemd hold the listening sockets while supervisord itself restarts: visitors wait.": (
-        "Fait tenir à systemd les sockets d'écoute pendant que supervisord lui-même redémarre : les"
+        "Confie à systemd les sockets d'écoute pendant que supervisord lui-même redémarre : les"
         " visiteurs attendent."
     ),
     "They lie in the service's file descriptor store, and systemd hands them to the next"
@@ -1784,10 +1784,10 @@ FRENCH: dict[str, str] = {
     "After a crash; not after supervisorctl shutdown.": (
         "Après un plantage ; pas après supervisorctl shutdown."
     ),
-    "So many sockets systemd holds while supervisord restarts, and visitors wait:"
-    " deploy/supervisor_plugin/fd_store.py.": (
-        "Le nombre de sockets que systemd tient pendant que supervisord redémarre et que les visiteurs"
-        " attendent : deploy/supervisor_plugin/fd_store.py."
+    "While supervisord restarts, visitors wait: systemd holds the sockets, so many at most."
+    " deploy/supervisor_plugin/fd_store.py gives them to it.": (
+        "Pendant que supervisord redémarre, les visiteurs attendent : systemd tient les sockets, tant"
+        " au plus. deploy/supervisor_plugin/fd_store.py les lui confie."
     ),
     "TERM goes to supervisord alone, which stops its programs in order. Longer than its"
     " stopwaitsecs; what is left is killed.": (
