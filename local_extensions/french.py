@@ -1456,6 +1456,48 @@ FRENCH: dict[str, str] = {
         "supervisord remplace tout fichier : seule peut partir une socket que nul n'écoute."
     ),
     "SIGHUP means reload.": "SIGHUP veut dire reload.",
+    # deploy/supervisor_plugin/fd_store.py
+    "Has systemd hold the listening sockets while supervisord itself restarts: visitors wait.": (
+        "Confie à systemd les sockets d'écoute pendant que supervisord lui-même redémarre : les"
+        " visiteurs attendent."
+    ),
+    "They lie in the service's file descriptor store, and systemd hands them to the next"
+    " supervisord: sd_notify(3), sd_listen_fds(3). Where it does not run the site, none of this does"
+    " anything.": (
+        "Elles restent dans la réserve de descripteurs du service, et systemd les remet au"
+        " supervisord suivant : sd_notify(3), sd_listen_fds(3). Là où ce n'est pas lui qui lance le"
+        " site, rien de tout cela n'agit."
+    ),
+    "Taken now: readiness.py puts another in its place, for gunicorn.": (
+        "Prise dès maintenant : readiness.py en met une autre à sa place, pour gunicorn."
+    ),
+    "The sockets that systemd hands over, by address. gunicorn must not see their variables.": (
+        "Les sockets que remet systemd, par adresse. gunicorn ne doit pas voir leurs variables."
+    ),
+    "Makes the socket of a group, instead of supervisord's own method. Twice at the start:"
+    " supervisord closes the first at once.": (
+        "Crée la socket d'un groupe, à la place de la méthode de supervisord. Deux fois au démarrage :"
+        " supervisord ferme aussitôt la première."
+    ),
+    "One of them may be in the way: 0.0.0.0 has all addresses of its port.": (
+        "L'une d'elles peut gêner : 0.0.0.0 occupe toutes les adresses de son port."
+    ),
+    "systemd drops a socket that is shut down. By itself, one closes with its last process.": (
+        "systemd lâche une socket fermée par shutdown. Sinon, elle se ferme avec son dernier"
+        " processus."
+    ),
+    "One that systemd has already is not stored twice.": (
+        "Celle que systemd a déjà n'est pas gardée deux fois."
+    ),
+    "supervisord has all that it needs. From now on, systemd holds on whatever ends it.": (
+        "supervisord a tout ce qu'il lui faut. Désormais, systemd tient bon, quoi qui l'arrête."
+    ),
+    "A supervisord that cannot start must not make visitors wait for it.": (
+        "Un supervisord qui ne peut pas démarrer ne doit pas faire attendre les visiteurs."
+    ),
+    "It makes its groups before it calls a plugin: this must stand ready.": (
+        "Il crée ses groupes avant d'appeler un greffon : ceci doit être prêt."
+    ),
     # deploy/supervisor_plugin/held_sockets.py
     "Keeps the listening sockets open while every process of their group restarts.": (
         "Garde les sockets d'écoute ouvertes pendant que tous les processus d'un groupe"
@@ -1487,8 +1529,10 @@ FRENCH: dict[str, str] = {
     "At once: a group of the same address may follow.": (
         "Aussitôt : un groupe de même adresse peut suivre."
     ),
-    "supervisord ends, or begins anew (supervisorctl reload).": (
-        "supervisord finit, ou recommence (supervisorctl reload)."
+    "supervisord ends, and systemd holds them; or begins anew (supervisorctl reload), and then it"
+    " must make them itself.": (
+        "supervisord finit, et systemd les tient ; ou il recommence (supervisorctl reload), et doit"
+        " alors les créer lui-même."
     ),
     # deploy/supervisor_plugin/pace.py
     "Has supervisord look at its processes when it is worth it: soon after a change, but not for"
@@ -1615,6 +1659,9 @@ FRENCH: dict[str, str] = {
     ),
     "An empty name makes the kernel choose one that is free, and is no file.": (
         "Un nom vide en fait choisir un libre par le noyau, qui n'est pas un fichier."
+    ),
+    "supervisord ends, or begins anew (supervisorctl reload).": (
+        "supervisord finit, ou recommence (supervisorctl reload)."
     ),
     "A process starts: it is not ready yet.": "Un processus démarre : il n'est pas encore prêt.",
     "group:process, as supervisorctl writes it.": "groupe:processus, comme l'écrit supervisorctl.",
@@ -1854,6 +1901,11 @@ FRENCH: dict[str, str] = {
     ),
     "After a crash; not after supervisorctl shutdown.": (
         "Après un plantage ; pas après supervisorctl shutdown."
+    ),
+    "While supervisord restarts, visitors wait: systemd holds the sockets, so many at most."
+    " deploy/supervisor_plugin/fd_store.py gives them to it.": (
+        "Pendant que supervisord redémarre, les visiteurs attendent : systemd tient les sockets, tant"
+        " au plus. deploy/supervisor_plugin/fd_store.py les lui confie."
     ),
     "TERM goes to supervisord alone, which stops its programs in order. Longer than its"
     " stopwaitsecs; what is left is killed.": (

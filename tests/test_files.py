@@ -54,6 +54,7 @@ FILES = [
     "deploy/server/venvs.py",
     "deploy/supervisor_plugin/__init__.py",
     "deploy/supervisor_plugin/config_check.py",
+    "deploy/supervisor_plugin/fd_store.py",
     "deploy/supervisor_plugin/held_sockets.py",
     "deploy/supervisor_plugin/pace.py",
     "deploy/supervisor_plugin/plain_commands.py",

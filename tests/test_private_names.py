@@ -24,6 +24,7 @@ from supervisor import (
     supervisord as daemon, supervisorctl, xmlrpc,
 )
 from supervisor.medusa import http_server
+from supervisor.socket_manager import SocketManager
 from supervisor.supervisord import Supervisor
 
 server_options = options.ServerOptions()
@@ -163,6 +164,11 @@ def calls(name, *functions):
         ),
         "events.SupervisorRunningEvent": "'SupervisorRunningEvent' in loop",
         "events.SupervisorStoppingEvent": "'SupervisorStoppingEvent' in loop",
+        "SupervisorStates.RESTARTING": "'RESTARTING' in Supervisor.handle_signal.__code__.co_names",
+        "InetStreamSocketConfig.create_and_bind": (
+            "'create_and_bind' in SocketManager._prepare_socket.__code__.co_names"
+            " and type(config.socket_config).__name__ == 'InetStreamSocketConfig'"
+        ),
         "options.poller.poll": "{'poller', 'poll'} <= {*loop} and has(server_options.poller, 'poll')",
         "options.get_socket_map": (
             "'get_socket_map' in loop and server in server_options.get_socket_map().values()"

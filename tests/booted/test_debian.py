@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from support.commands import Run, lack, require
-from support.debian import CODE, SUITES, Machine, booted, load, require_root, tree, wheelhouse
+from support.debian import CODE, SUITES, Load, Machine, booted, load, require_root, tree, wheelhouse
 from support.project import Project, Response
 from support.service_files import filled
 from support.template import ROOT, cookiecutter
@@ -34,6 +34,7 @@ from support.waiting import eventually
 OLD = "8cdd047"
 CHESS = {"project_slug": "chess", "domain_name": "chess.example.org"}
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
+SITE = ("127.0.0.1", 8000)
 MACHINES = [(suite, init) for suite in SUITES for init in ("systemd", "sysvinit")]
 # The others promise both its version and its init by the same means.
 ONLY_THOROUGH = ("trixie", "sysvinit")
@@ -257,7 +258,7 @@ def test_nothing_of_it_runs_as_root(server: Server) -> None:
 
 def test_only_nginx_is_open_to_the_network(server: Server) -> None:
     listeners = server.machine.listeners()
-    assert {("127.0.0.1", 8000), ("127.0.0.1", 9001)} <= listeners
+    assert {SITE, ("127.0.0.1", 9001)} <= listeners
     assert {(host, port) for host, port in listeners if not host.startswith("127.")} == {
         ("0.0.0.0", 80),
         ("any", 80),
@@ -317,6 +318,7 @@ def test_the_service_obeys(server: Server) -> None:
 
     server.service("stop")
     assert server.processes == {}
+    eventually(lambda: SITE not in server.machine.listeners())
     if server.machine.init == "systemd":  # it had to kill nothing
         result = ("systemctl", "show", "--property=Result", "supervisord")
         assert server.machine.run(*result).stdout == "Result=success\n"
@@ -385,8 +387,7 @@ def seconds_without_supervisord(server: Server) -> float:
     """Kills it, and tells when the site is back; before that its orphans may answer for a moment."""
     machine = server.machine
     old = set(server.processes)
-    pid = (machine.root / "srv/chess/var/supervisord.pid").read_text().strip()
-    machine.run("kill", "-9", pid)
+    kill(server)
     if machine.init == "sysvinit":
         server.service("status", code=1)
     begin = time.monotonic()
@@ -398,6 +399,57 @@ def seconds_without_supervisord(server: Server) -> float:
         return time.monotonic() - begin
 
 
+def kill(server: Server) -> None:
+    """Kills supervisord."""
+    pid = (server.machine.root / "srv/chess/var/supervisord.pid").read_text().strip()
+    server.machine.run("kill", "-9", pid)
+
+
+def visits_until_it_is_new(server: Server, end: Callable[[], object]) -> Load:
+    """Visitors, from before supervisord's end until it and all below it are others."""
+    old = set(server.processes)
+    with load(server.machine, server.serves) as visitors:
+        end()
+        eventually(lambda: not old & set(server.processes))
+        eventually(server.answers, 30)
+    print(f"{len(visitors.answers)} requests, longest {visitors.longest:.2f} s")
+    assert visitors.longest < 15  # on an idle machine of two processors, 1 to 2.5
+    return visitors
+
+
+@only("systemd")
+def test_visitors_wait_while_supervisord_starts_anew(server: Server) -> None:
+    for end in (lambda: server.service("restart"), lambda: kill(server)):
+        assert visits_until_it_is_new(server, end).failures == []
+
+
+@only("systemd")
+def test_nobody_waits_for_what_does_not_run(server: Server) -> None:
+    """systemd lets go of the socket, too: a proxy can say at once that the site is down."""
+    machine = server.machine
+
+    def is_refused() -> bool:
+        return SITE not in machine.listeners()
+
+    machine.run("supervisorctl", "stop", "gu-chess:*")
+    eventually(is_refused, 30)
+    server.service("restart")
+    eventually(server.answers, 30)
+
+    config = machine.root / "srv/chess/current/deploy/supervisord.conf"
+    change(config, "startsecs = 2", "startsecs = two")
+    kill(server)
+    eventually(is_refused)
+    change(config, "startsecs = two", "startsecs = 2")
+    eventually(server.answers, 30)
+
+    machine.run("supervisorctl", "shutdown")
+    eventually(is_refused, 30)
+    server.service("status", code=3)
+    server.service("start")
+    eventually(server.answers, 30)
+
+
 def test_a_release_and_its_rollback_lose_no_request(server: Server) -> None:
     machine = server.machine
     home = machine.root / server.code[1:] / "pages/templates/pages/home.html"
@@ -405,6 +457,8 @@ def test_a_release_and_its_rollback_lose_no_request(server: Server) -> None:
     first = machine.inside(server.serves)
     with load(machine, server.serves) as visitors:
         server.release()
+        if machine.init == "systemd":  # supervisord's own end refuses nobody there
+            server.service("restart")
         second = machine.inside(server.serves)
         assert "<title>New: My site" in server.get("/").text
         machine.run(f"{server.code}/deploy/release.sh", "--rollback")

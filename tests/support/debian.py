@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -332,7 +333,7 @@ class Load:
             begin = time.monotonic()
             try:
                 self.answers.append(self._ask())
-            except (OSError, AssertionError) as error:
+            except (OSError, AssertionError, HTTPException) as error:
                 self.failures.append(repr(error))
             self.longest = max(self.longest, time.monotonic() - begin)
 
