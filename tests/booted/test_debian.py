@@ -4,6 +4,7 @@ The tests stand in the order of a server's life, and each needs those before it.
 booted: that would take a mirror of its own.
 """
 
+import functools
 import http.client
 import re
 import shutil
@@ -468,6 +469,24 @@ def test_a_release_and_its_rollback_lose_no_request(server: Server) -> None:
     assert visitors.failures == []
     print(f"{len(visitors.answers)} requests, longest {visitors.longest:.2f} s")
     assert "New" not in server.get("/").text
+
+
+@only("bookworm-systemd")
+def test_a_database_that_it_cannot_write_is_told(server: Server) -> None:
+    """As root may leave one; each time the log names the file."""
+    machine, var = server.machine, f"/srv/{server.slug}/var"
+
+    def logged(text: str) -> bool:
+        logs = (machine.root / var[1:] / "log").glob("gu-*.log")
+        return any(text in log.read_text() for log in logs)
+
+    for file in (f"{var}/db.sqlite3", var):
+        machine.run("chown", "root", file)
+        assert server.get("/healthz").status == 503
+        machine.run("chown", "www-data", file)
+        assert server.get("/healthz").status == 200
+        reason = f"PermissionError: [Errno 13] Permission denied: '{file}'"
+        eventually(functools.partial(logged, reason))
 
 
 @only("systemd")
