@@ -41,7 +41,7 @@ def hang(request):
 
 def stream(request):
     def parts():
-        for _ in range(16):
+        for _ in range(24):
             time.sleep(0.5)
             yield "part\\n"
 
@@ -83,7 +83,8 @@ urlpatterns += [
     for view in (nap, hang, stream, blocked, upload, large, child, write, fail)
 ]
 """
-HANG_SECONDS = 4
+# Longer than a busy machine lets a process wait for its turn.
+HANG_SECONDS = 6
 HANGS = "This request hangs, and its worker ends: GET {}\n"
 # As deploy/gunicorn.conf.py says: masters, workers of each, threads of each
 THREADS = 2 * max(1, (os.cpu_count() or 1) // 2) * 4
@@ -109,7 +110,7 @@ def site(make_site: Callable[..., Site]) -> Site:
 
 @pytest.fixture(scope="module")
 def impatient(make_site: Callable[..., Site]) -> Site:
-    """A site that calls four seconds a hang."""
+    """A site that calls a hang what is one after fewer seconds."""
     site = make(make_site, "impatient")
     config = site.path / "deploy" / "gunicorn.conf.py"
     delivered = config.read_text()
@@ -145,11 +146,11 @@ def connect(site: Site, *lines: str) -> socket.socket:
 
 def test_a_quick_request_finds_the_idle_thread(site: Site, visitors: ThreadPoolExecutor) -> None:
     """All threads but one are busy: only its worker takes in connections."""
-    slow = [visitors.submit(site.get, "/nap?seconds=6", timeout=60) for _ in range(THREADS - 1)]
+    slow = [visitors.submit(site.get, "/nap?seconds=12", timeout=60) for _ in range(THREADS - 1)]
     eventually(lambda: len(established(site.port)) == THREADS - 1)
     quick = [timed(site, f"/nap?seconds=0&{number}") for number in range(40)]
     assert not any(one.done() for one in slow), "the machine is too slow to tell"
-    assert max(seconds for seconds, _ in quick) < 1
+    assert max(seconds for seconds, _ in quick) < 4
     assert {response.status for _, response in quick} == {200}
     assert {one.result().text for one in slow} == {"awake"}
 
@@ -164,7 +165,7 @@ def test_silent_connections_hold_nobody_up(site: Site) -> None:
     """Browsers open some in advance."""
     address = ("127.0.0.1", site.port)
     silent = [socket.create_connection(address) for _ in range(50)]
-    assert max(timed(site, "/nap?seconds=0")[0] for _ in range(20)) < 1
+    assert max(timed(site, "/nap?seconds=0")[0] for _ in range(20)) < 4
     for connection in silent:
         connection.close()
 
@@ -204,7 +205,7 @@ def test_a_long_write_asks_visitors_to_come_again(site: Site, visitors: ThreadPo
     with closing(sqlite3.connect(site.path / "var" / "db.sqlite3")) as other:
         other.execute("BEGIN IMMEDIATE")
         answers = [visitors.submit(timed, site, "/write") for _ in range(THREADS - 1)]
-        assert timed(site, "/healthz")[0] < 2
+        assert timed(site, "/healthz")[0] < 4
         for answer in answers:
             seconds, response = answer.result()
             assert (response.status, response.headers["Retry-After"]) == (503, "10")
@@ -263,7 +264,7 @@ def test_a_hung_request_is_answered_and_the_others_of_its_worker_end(
     streams = [visitors.submit(impatient.get, "/stream", timeout=60) for _ in range(THREADS - 1)]
     assert hung.result().status == 503
     assert hung.result().text == "The site does not answer. Please try again in a moment."
-    assert {stream.result().text for stream in streams} == {"part\n" * 16}
+    assert {stream.result().text for stream in streams} == {"part\n" * 24}
     assert HANGS.format("/hang") in impatient.logs()
     assert "threading.Event().wait()" in impatient.logs()  # where it hangs
     impatient.await_workers()
@@ -273,7 +274,7 @@ def test_streams_that_block_are_hangs(impatient: Site) -> None:
     """They take every thread; the site answers again by itself."""
     before = workers(impatient)
     blocked = [connect(impatient, "GET /blocked HTTP/1.1") for _ in range(THREADS)]
-    eventually(lambda: not workers(impatient) & before, 20)
+    eventually(lambda: not workers(impatient) & before, 30)
     for connection in blocked:
         assert b"part\n" in connection.makefile("rb").read()
         connection.close()
