@@ -586,9 +586,10 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     owners = machine.run("sh", "-c", "find /srv/chess/var ! -user club; stat -c %G /srv/chess/.env")
     assert owners.stdout == "club\n"
     assert ("10.1.2.3", 8200) in machine.listeners()
-    # gunicorn believes nginx: the log has the visitor's address, not the proxy's.
+    # gunicorn believes nginx, and leaves the visit to its log.
     machine.inside(lambda: visit("127.0.0.7", club.domain))
-    eventually(lambda: "127.0.0.7 - - " in machine.run("sh", "-c", f"cat {LOGS}").stdout)
+    logs = {name: machine.run("sh", "-c", f"cat {name}").stdout for name in LOGS}
+    assert ["127.0.0.7 - - " in log and "/?visit" in log for log in logs.values()] == [True, False]
 
     for file, text in zip((config, facts), before, strict=True):
         file.write_text(text)
@@ -602,7 +603,7 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     eventually(server.answers, 20)
 
 
-LOGS = "/srv/chess/var/log/gu-chess-*.log"
+LOGS = ("/var/log/nginx/club.example.org.access.log", "/srv/chess/var/log/gu-chess-*.log")
 
 
 def visit(address: str, domain: str) -> None:
