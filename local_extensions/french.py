@@ -700,9 +700,6 @@ FRENCH: dict[str, str] = {
         "Pour pip et uv en plus : comment la machine les trouve, d'où elle tire ses paquets, et où"
         " elle les garde"
     ),
-    "For supervisord, where systemd itself has started it": (
-        "Pour supervisord, quand systemd lui-même l'a lancé"
-    ),
     "Removes the others. The locale is the server's everywhere.": (
         "Retire les autres. La locale est partout celle du serveur."
     ),
@@ -1790,9 +1787,10 @@ FRENCH: dict[str, str] = {
         "Ses méthodes seraient des commandes ; il n'en a pas."
     ),
     # deploy/supervisor_plugin/server.py
-    "Imported as supervisord reads its config: its programs, started later, get no more.": (
-        "Importé quand supervisord lit sa configuration : ses programmes, lancés ensuite, ne"
-        " reçoivent rien d'autre."
+    "Imported as supervisord reads its config: its programs, started later, get no more. What"
+    " systemd says, fd_store.py has taken.": (
+        "Importé quand supervisord lit sa configuration : ses programmes, lancés ensuite, ne reçoivent"
+        " rien d'autre. Ce que dit systemd, fd_store.py l'a déjà pris."
     ),
     "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
     "supervisord loads this module: it looks at its processes when it is worth it, keeps the"

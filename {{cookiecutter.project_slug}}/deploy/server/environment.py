@@ -20,8 +20,6 @@ PACKAGES = """
     UV_NO_INDEX UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS UV_KEYRING_PROVIDER
     UV_HTTP_*
 """
-#: For supervisord, where systemd itself has started it
-SYSTEMD = " NOTIFY_SOCKET LISTEN_PID LISTEN_FDS LISTEN_FDNAMES"
 
 
 def passes(name, variables):
@@ -30,8 +28,6 @@ def passes(name, variables):
 
 def keep(variables):
     """_("Removes the others. The locale is the server's everywhere.")"""
-    started_by_systemd = os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
-    kept = variables + SYSTEMD if started_by_systemd else variables
-    for name in [name for name in os.environ if not passes(name, kept)]:
+    for name in [name for name in os.environ if not passes(name, variables)]:
         del os.environ[name]
     os.environ["LANG"] = "C.UTF-8"

@@ -20,7 +20,7 @@ from .readable_logs import make_logs_readable
 from .readiness import Readiness
 from .retries import Retries
 
-#: Imported as supervisord reads its config: its programs, started later, get no more.
+#: Imported as supervisord reads its config: its programs, started later, get no more. What systemd says, fd_store.py has taken.
 environment.keep(environment.SITE)
 #: supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.
 sys.excepthook = explain
