@@ -302,10 +302,8 @@ FRENCH: dict[str, str] = {
     "What a visitor gets whose request hangs": (
         "Ce que reçoit un visiteur dont la requête est bloquée"
     ),
-    "A visitor who has said nothing for so long after connecting, or sends or takes nothing for so"
-    " long in the midst of a request, is let go.": (
-        "Un visiteur qui, une fois connecté, ne dit rien pendant ce temps, ou qui n'envoie ni ne"
-        " prend rien pendant cet autre au milieu d'une requête, est congédié."
+    "A visitor who sends or takes nothing for so long is let go.": (
+        "Un visiteur qui n'envoie ni ne prend rien pendant ce temps est congédié."
     ),
     "A connection that knows since when the application keeps its visitor waiting.": (
         "Une connexion qui sait depuis quand l'application fait attendre son visiteur."
@@ -334,10 +332,10 @@ FRENCH: dict[str, str] = {
     "The main thread: it starts the others, shows that the worker lives, and ends it.": (
         "Le thread principal : il lance les autres, montre que le worker vit, et y met fin."
     ),
-    "Linux hands over a connection when its request is there: browsers open some that they do not"
-    " use.": (
-        "Linux remet une connexion quand sa requête est là : les navigateurs en ouvrent qu'ils"
-        " n'utilisent pas."
+    "Seconds that a thread waits for a request. Linux hands over a connection when that is there:"
+    " browsers open some that they do not use.": (
+        "Secondes pendant lesquelles un thread attend une requête. Linux remet une connexion quand"
+        " celle-ci est là : les navigateurs en ouvrent qu'ils n'utilisent pas."
     ),
     "The visitor of each thread that has one": "Le visiteur de chaque thread qui en a un",
     "Held by the thread that waits for the next one": "Tenu par le thread qui attend le suivant",

@@ -170,6 +170,23 @@ def test_silent_connections_hold_nobody_up(site: Site) -> None:
         connection.close()
 
 
+def test_nor_do_those_that_stay_silent(make_site: Callable[..., Site]) -> None:
+    """Once the system has waited for their requests in vain, gunicorn gets them."""
+    site = make(make_site, "silent")
+    worker = site.path / "deploy" / "gunicorn_classes" / "worker.py"
+    worker.write_text(worker.read_text().replace("SILENCE_SECONDS = 60", "SILENCE_SECONDS = 1"))
+    site.start()
+    site.await_workers()
+    silent = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(50)]
+    ended = [connection.makefile("rb").read for connection in silent]
+    with ThreadPoolExecutor(50) as pool:
+        ends = [pool.submit(end) for end in ended]
+        while not all(end.done() for end in ends):
+            assert timed(site, "/nap?seconds=0")[0] < 4
+    for connection in silent:
+        connection.close()
+
+
 def test_a_browser_cannot_keep_a_connection_to_a_busy_worker(site: Site) -> None:
     assert site.get("/").headers["Connection"] == "close"
 

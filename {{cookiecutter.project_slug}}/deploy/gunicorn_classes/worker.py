@@ -19,8 +19,8 @@ from gunicorn.workers.sync import SyncWorker
 #: What a visitor gets whose request hangs
 GIVEN_UP = _py("The site does not answer. Please try again in a moment.")
 
-#: A visitor who has said nothing for so long after connecting, or sends or takes nothing for so long in the midst of a request, is let go.
-FIRST_WORD_SECONDS, SILENCE_SECONDS = 2, 60
+#: A visitor who sends or takes nothing for so long is let go.
+SILENCE_SECONDS = 60
 
 
 class Visitor(socket.socket):
@@ -102,12 +102,14 @@ class Worker(SyncWorker):
         """_("The main thread: it starts the others, shows that the worker lives, and ends it.")"""
         [self.listener] = self.sockets
         self.listener.setblocking(False)
-        #: Linux hands over a connection when its request is there: browsers open some that they do not use.
+        #: Seconds that a thread waits for a request. Linux hands over a connection when that is there: browsers open some that they do not use.
+        self.patience = 2
         is_tcp = self.listener.family == socket.AF_INET
         if is_tcp and hasattr(socket, "TCP_DEFER_ACCEPT"):
             self.listener.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENCE_SECONDS
             )
+            self.patience = 0.1
         #: The visitor of each thread that has one
         self.visitors = {}
         #: Held by the thread that waits for the next one
@@ -135,7 +137,7 @@ class Worker(SyncWorker):
         thread = threading.get_ident()
         try:
             while visitor := self.next_visitor(thread):
-                if select.select([visitor], [], [], FIRST_WORD_SECONDS)[0]:
+                if select.select([visitor], [], [], self.patience)[0]:
                     self.handle(visitor, visitor, visitor.address)
                 visitor.close()
                 del self.visitors[thread]
