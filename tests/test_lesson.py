@@ -80,6 +80,10 @@ def as_the_site_says(text: str) -> str:
         french = translate(english, "fr").replace("%d", "%s")
         for found in re.finditer(message, text):
             text = text.replace(found[0], french % found.groups())
+    hang = "This request hangs, and its worker ends: %s"
+    words = [message.split(",") for message in (hang, translate(hang, "fr"))]
+    for english, french in zip(*words, strict=True):
+        text = text.replace(english.removesuffix("%s"), french.removesuffix("%s"))
     return text
 
 

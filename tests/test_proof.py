@@ -157,6 +157,7 @@ NGINX_FILES = {
     "nginx/https.conf": "https.conf",
     "nginx/site.conf": "supervisord-site.conf",
     "nginx/headers.conf": "supervisord-headers.conf",
+    "nginx/upstream.conf": "supervisord-upstream.conf",
 }
 SOURCES = (*NGINX_FILES, "init.d/supervisord", "systemd/supervisord.service")
 NGINX = """
@@ -188,6 +189,9 @@ class Batch:
                 "snippets/": f"{self.folder}/{number}/",
                 f"/etc/letsencrypt/live/{domain}/": f"{self.folder}/",
                 "/var/log/nginx/": f"{self.folder}/",
+                # As the services' names on one machine
+                "upstream supervisord ": f"upstream site-{number} ",
+                "http://supervisord;": f"http://site-{number};",
                 " 80;": " 28080;",
                 "]:80;": "]:28080;",
                 "443 ssl;": "28443 ssl;",

@@ -629,7 +629,8 @@ def test_a_log_is_followed_letter_by_letter(daemon: Daemon) -> None:
 def impatient(plugin: Path, short_folder: Path) -> Iterator[Daemon]:
     """A supervisord that tries again after a second, then after twelve."""
     copy = Path(tempfile.mkdtemp(dir=short_folder))
-    shutil.copytree(plugin / "supervisor_plugin", copy / "supervisor_plugin")
+    for package in ("supervisor_plugin", "server"):
+        shutil.copytree(plugin / package, copy / package)
     module = copy / "supervisor_plugin" / "retries.py"
     text = module.read_text()
     assert "\nDISTANCES = (60, 300, 900, 3600)\n" in text

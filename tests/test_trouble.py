@@ -178,7 +178,7 @@ def test_the_port_is_taken_while_the_site_is_stopped(site: Site) -> None:
         assert done.returncode != 0
         assert site.masters() == {}
     site.supervisorctl("start", "gu-trouble:*", check=True)
-    assert site.answers()
+    eventually(site.answers, 20)
 
 
 def listen(port: int) -> socket.socket | None:

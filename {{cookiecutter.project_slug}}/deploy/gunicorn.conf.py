@@ -15,9 +15,10 @@ if sys.platform == "linux":
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
     #: It may have been killed already: then its socket is gone.
-    if name := os.environ.get("NOTIFY_SOCKET"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisord:
-            supervisord.connect(name.replace("@", "\0"))
+    if "NOTIFY_SOCKET" in os.environ:
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).connect(
+            os.environ["NOTIFY_SOCKET"].replace("@", "\0")
+        )
 
 wsgi_app = "{{ cookiecutter.project_slug }}.wsgi"
 
