@@ -167,6 +167,12 @@ class Daemon:
         with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
             return int(connection.recv(100) or 0)
 
+    def answers(self) -> bool:
+        try:
+            return self.ask() != 0
+        except OSError:
+            return False
+
     def refuses(self) -> bool:
         try:
             socket.create_connection(("127.0.0.1", self.port)).close()
@@ -307,7 +313,7 @@ def test_update_moves_adds_and_removes_a_group(daemon: Daemon) -> None:
     old, daemon.port = daemon.port, free_port()
     daemon.configure(daemon.port)
     assert daemon.ctl("update").returncode == 0
-    assert eventually(daemon.ask)
+    eventually(daemon.answers)
     new, daemon.port = daemon.port, old
     assert daemon.refuses()
 
@@ -318,7 +324,7 @@ def test_update_moves_adds_and_removes_a_group(daemon: Daemon) -> None:
 
     daemon.configure(daemon.port)
     assert daemon.ctl("update").returncode == 0
-    assert eventually(daemon.ask)
+    eventually(daemon.answers)
 
 
 def test_reload_takes_the_socket_again(daemon: Daemon) -> None:
@@ -527,7 +533,7 @@ def test_update_takes_what_the_old_group_still_holds(daemon: Daemon) -> None:
         eventually(daemon.all_run)
     daemon.configure(daemon.port)
     assert daemon.ctl("update").returncode == 0
-    assert eventually(daemon.ask)
+    eventually(daemon.answers)
 
 
 def test_a_socket_taken_meanwhile_is_a_failed_start(daemon: Daemon) -> None:
