@@ -198,8 +198,10 @@ FRENCH: dict[str, str] = {
         "Des threads : une requête lente ne retient pas les autres."
         " deploy/gunicorn_classes/worker.py dit le reste."
     ),
-    "Files go out as pages do, through that worker.": (
-        "Les fichiers sortent comme les pages, par ce worker."
+    "That worker sends files itself: the system's sendfile would overtake the headers, which it"
+    " holds back.": (
+        "Ce worker envoie lui-même les fichiers : le sendfile du système dépasserait les en-têtes,"
+        " qu'il retient."
     ),
     "One worker per processor, shared out between the two masters.": (
         "Un worker par processeur, répartis entre les deux maîtres."
@@ -1582,6 +1584,9 @@ FRENCH: dict[str, str] = {
     "Its programs finish what they have begun; Ctrl-C ends only the waiting.": (
         "Ses programmes finissent ce qu'ils ont commencé ; Ctrl-C n'arrête que l'attente."
     ),
+    "At once, also where the output is a file or a pipe.": (
+        "Aussitôt, même quand la sortie est un fichier ou un tube."
+    ),
     # deploy/supervisor_plugin/plain_errors.py
     "Says in a sentence why supervisord or a process cannot start, where supervisord would show its"
     " own code.": (
@@ -1726,9 +1731,6 @@ FRENCH: dict[str, str] = {
     "Returns when the process is RUNNING, and ready where its group reports that.": (
         "Revient quand le processus est RUNNING, et prêt si son groupe le signale."
     ),
-    "At once, also where the output is a file or a pipe.": (
-        "Aussitôt, même quand la sortie est un fichier ou un tube."
-    ),
     # deploy/supervisor_plugin/same_origin.py
     "Keeps the pages of other sites away from supervisord's web interface.": (
         "Tient les pages d'autres sites à l'écart de l'interface web de supervisord."
@@ -1856,10 +1858,11 @@ FRENCH: dict[str, str] = {
     "The commands that supervisorctl and the web interface call.": (
         "Les commandes qu'appellent supervisorctl et l'interface web."
     ),
-    "Starts the site at once, and keeps its socket open while every gunicorn restarts:"
-    " deploy/supervisor_plugin/.": (
-        "Démarre le site aussitôt, et garde sa socket ouverte pendant que tous les gunicorn"
-        " redémarrent : deploy/supervisor_plugin/."
+    "Starts the site at once, keeps its socket open while every gunicorn restarts, tries again what"
+    " has failed, and refuses settings that cannot work: deploy/supervisor_plugin/.": (
+        "Démarre le site aussitôt, garde sa socket ouverte pendant que tous les gunicorn"
+        " redémarrent, réessaie ce qui a échoué, et refuse des réglages qui ne peuvent pas marcher :"
+        " deploy/supervisor_plugin/."
     ),
     "The command rolling_restart: new code without a lost request.": (
         "La commande rolling_restart : un nouveau code sans perdre une requête."

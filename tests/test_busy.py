@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -127,10 +126,6 @@ def visitors() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def workers(site: Site) -> set[int]:
-    return set(chain(*map(site.workers, site.masters().values())))
-
-
 def timed(site: Site, path: str) -> tuple[float, Response]:
     begin = time.monotonic()
     response = site.get(path, timeout=60)
@@ -218,7 +213,7 @@ def test_the_head_of_a_page_is_asked_without_a_complaint(site: Site) -> None:
 
 def test_a_long_write_asks_visitors_to_come_again(site: Site, visitors: ThreadPoolExecutor) -> None:
     """Each gets an answer, and no worker ends; reading goes on."""
-    before = workers(site)
+    before = set(site.every_worker())
     with closing(sqlite3.connect(site.path / "var" / "db.sqlite3")) as other:
         other.execute("BEGIN IMMEDIATE")
         answers = [visitors.submit(timed, site, "/write") for _ in range(THREADS - 1)]
@@ -229,7 +224,7 @@ def test_a_long_write_asks_visitors_to_come_again(site: Site, visitors: ThreadPo
             assert "<h1>The site is busy</h1>" in response.text
             assert seconds < 15
     assert site.get("/write").text == "written"
-    assert workers(site) == before
+    assert set(site.every_worker()) == before
 
 
 def test_logs_show_the_time_of_the_machine_and_its_zone(site: Site) -> None:
@@ -245,7 +240,7 @@ def test_logs_show_the_time_of_the_machine_and_its_zone(site: Site) -> None:
 
 def test_a_slow_upload_is_no_hang(impatient: Site) -> None:
     """Neither one that comes in small pieces, nor one that pauses."""
-    before = workers(impatient)
+    before = set(impatient.every_worker())
     lines = "POST /upload HTTP/1.1", "Content-Length: 1000"
     with closing(connect(impatient, *lines)) as pieces, closing(connect(impatient, *lines)) as half:
         half.sendall(b"x" * 500)
@@ -255,11 +250,11 @@ def test_a_slow_upload_is_no_hang(impatient: Site) -> None:
         half.sendall(b"x" * 500)
         for connection in (pieces, half):
             assert connection.makefile().read().endswith("\n1000")
-    assert workers(impatient) == before
+    assert set(impatient.every_worker()) == before
 
 
 def test_a_slow_reader_is_no_hang(impatient: Site) -> None:
-    before = workers(impatient)
+    before = set(impatient.every_worker())
     with closing(connect(impatient, "GET /large HTTP/1.1")) as connection:
         end = time.monotonic() + HANG_SECONDS + 2
         received = 0
@@ -269,7 +264,7 @@ def test_a_slow_reader_is_no_hang(impatient: Site) -> None:
         while piece := connection.recv(100_000):
             received += len(piece)
     assert received > 8_000_000
-    assert workers(impatient) == before
+    assert set(impatient.every_worker()) == before
 
 
 def test_a_hung_request_is_answered_and_the_others_of_its_worker_end(
@@ -289,9 +284,9 @@ def test_a_hung_request_is_answered_and_the_others_of_its_worker_end(
 
 def test_streams_that_block_are_hangs(impatient: Site) -> None:
     """They take every thread; the site answers again by itself."""
-    before = workers(impatient)
+    before = set(impatient.every_worker())
     blocked = [connect(impatient, "GET /blocked HTTP/1.1") for _ in range(THREADS)]
-    eventually(lambda: not workers(impatient) & before, 30)
+    eventually(lambda: not set(impatient.every_worker()) & before, 30)
     for connection in blocked:
         assert b"part\n" in connection.makefile("rb").read()
         connection.close()

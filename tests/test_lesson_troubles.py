@@ -13,6 +13,7 @@ import pytest
 from support.commands import AS_USER, PYTHON, USER, require
 from support.lesson import TROUBLES, Reader, lesson_of, reader, serves, shown
 from support.nginx import ASCII_DOMAIN, make_certificate, serving
+from support.pages import home_page_that
 from support.ports import free_port, listens
 from support.project import Project
 from support.waiting import eventually
@@ -280,18 +281,6 @@ def test_static_files_are_missing(site: Reader) -> None:
     finally:
         home.write_text(before)
         logo.unlink(missing_ok=True)
-
-
-@contextmanager
-def home_page_that(site: Reader, line: str) -> Iterator[None]:
-    """The home page's view begins with this line."""
-    views = site.path / "pages" / "views.py"
-    delivered = views.read_text()
-    views.write_text(delivered.replace("    context = {", f"    {line}\n    context = {{", 1))
-    try:
-        yield
-    finally:
-        views.write_text(delivered)
 
 
 def test_a_page_takes_too_long(stopped: Reader) -> None:

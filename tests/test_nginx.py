@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import chain
 from pathlib import Path
 
 import load
@@ -186,9 +185,8 @@ def killing(site: Site) -> Iterator[None]:
 
     def kill() -> None:
         while not over.wait(0.4):
-            with suppress(OSError, ValueError):  # between two lives
-                workers = [*chain(*map(site.workers, site.masters().values()))]
-                os.kill(random.choice(workers), signal.SIGKILL)
+            with suppress(OSError, IndexError):  # between two lives
+                os.kill(random.choice(site.every_worker()), signal.SIGKILL)
 
     with ThreadPoolExecutor(1) as pool:
         killer = pool.submit(kill)
@@ -206,10 +204,7 @@ def test_killed_workers_cost_no_visitor_a_page(plain: Nginx, site: Site) -> None
 
 def test_killing_every_gunicorn_costs_no_visitor_a_page(plain: Nginx, site: Site) -> None:
     with load.visitors(plain.port) as visits:
-        masters = site.masters().values()
-        for pid in [*masters, *chain(*map(site.workers, masters))]:
-            with suppress(ProcessLookupError):  # a master's end can be its workers'
-                os.kill(pid, signal.SIGKILL)
+        site.kill_every_gunicorn()
         eventually(lambda: len(site.masters()) == 2)
     assert visits.failures == {}
 

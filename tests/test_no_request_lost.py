@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from load import CLIENTS, visitors
 from support.files import moved
-from support.pages import SLOW_PAGE, answer_while, slow_request
+from support.pages import SLOW_PAGE, answer_while, home_page_that, slow_request
 from support.project import Site
 from support.waiting import eventually
 
@@ -109,11 +109,8 @@ def test_killing_a_master_loses_only_what_it_had_in_hand(site: Site) -> None:
 
 
 def test_killing_every_gunicorn_refuses_nobody(site: Site) -> None:
-    masters = site.masters().values()
     with visitors(site.port) as visits:
-        for pid in [*masters, *(worker for master in masters for worker in site.workers(master))]:
-            with suppress(ProcessLookupError):  # a master's end can be its workers'
-                os.kill(pid, signal.SIGKILL)
+        site.kill_every_gunicorn()
         eventually(lambda: len(site.masters()) == 2)
     assert set(visits.failures) <= {"lost", "cut"}
     assert sum(visits.failures.values()) <= CLIENTS
@@ -194,16 +191,13 @@ def test_rolling_restart_keeps_the_old_code_where_the_new_fails(site: Site) -> N
 
 
 @contextmanager
-def home_page_that(site: Site, line: str) -> Iterator[None]:
+def restarted_with_home_page_that(site: Site, line: str) -> Iterator[None]:
     """Both masters begin anew with this line in the home page's view."""
-    views = site.path / "pages" / "views.py"
-    delivered = views.read_text()
-    views.write_text(delivered.replace("    context = {", f"    {line}\n    context = {{", 1))
     try:
-        site.supervisorctl("rolling_restart", "gu-lost", check=True)
-        yield
+        with home_page_that(site, line):
+            site.supervisorctl("rolling_restart", "gu-lost", check=True)
+            yield
     finally:
-        views.write_text(delivered)
         site.supervisorctl("rolling_restart", "gu-lost", check=True)
 
 
@@ -211,7 +205,7 @@ def home_page_that(site: Site, line: str) -> Iterator[None]:
 def test_each_master_loads_the_home_page_before_visitors_come(site: Site, mistake: str) -> None:
     """It keeps no connection to the database, which its workers could not share."""
     line = "print('asked of', os.getpid(), ContentType.objects.exists())"
-    with home_page_that(site, line + mistake):
+    with restarted_with_home_page_that(site, line + mistake):
         for master in site.masters().values():
             assert f"asked of {master} True\n" in site.logs()
             files = [file.readlink() for file in Path(f"/proc/{master}/fd").iterdir()]
@@ -233,7 +227,7 @@ def impatient(site: Site) -> Iterator[Site]:
 
 
 def test_a_home_page_that_hangs_does_not_take_the_others_with_it(impatient: Site) -> None:
-    with home_page_that(impatient, "import time; time.sleep(1000)"):
+    with restarted_with_home_page_that(impatient, "import time; time.sleep(1000)"):
         assert impatient.get("/healthz").status == 200
         assert "TimeoutError: The home page hangs.\n" in impatient.logs()
 

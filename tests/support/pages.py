@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from .project import Site
+from .project import Project, Site
 from .waiting import eventually
 
 # A page that is slow: it tells by a file that it has begun, and ends once it finds another.
@@ -26,6 +26,18 @@ def slow(request):
 
 urlpatterns += [path("slow", slow)]
 """
+
+
+@contextmanager
+def home_page_that(project: Project, line: str) -> Iterator[None]:
+    """The home page's view begins with this line, for the gunicorns that start meanwhile."""
+    views = project.path / "pages" / "views.py"
+    delivered = views.read_text()
+    views.write_text(delivered.replace("    context = {", f"    {line}\n    context = {{", 1))
+    try:
+        yield
+    finally:
+        views.write_text(delivered)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import xmlrpc.client
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from itertools import chain
@@ -132,10 +133,19 @@ class Site(Project):
         children = Path(f"/proc/{master}/task/{master}/children").read_text()
         return [int(pid) for pid in children.split()]
 
+    def every_worker(self) -> list[int]:
+        """The pids of both masters' workers."""
+        return [*chain(*map(self.workers, self.masters().values()))]
+
+    def kill_every_gunicorn(self) -> None:
+        for pid in [*self.masters().values(), *self.every_worker()]:
+            with suppress(ProcessLookupError):  # a master's end can be its workers'
+                os.kill(pid, signal.SIGKILL)
+
     def await_workers(self) -> None:
         """Returns once both masters have all their workers, which the first answer does not tell."""
         number = 2 * max(1, (os.cpu_count() or 1) // 2)
-        eventually(lambda: len([*chain(*map(self.workers, self.masters().values()))]) == number)
+        eventually(lambda: len(self.every_worker()) == number)
 
     def logs(self) -> str:
         """What the masters and their workers have said, and supervisord has written by now."""

@@ -28,7 +28,7 @@ bind = "fd://0"
 #: Threads: a slow request does not hold up the others. deploy/gunicorn_classes/worker.py says what else.
 worker_class = "deploy.gunicorn_classes.worker.Worker"
 threads = 4
-#: Files go out as pages do, through that worker.
+#: That worker sends files itself: the system's sendfile would overtake the headers, which it holds back.
 sendfile = False
 #: One worker per processor, shared out between the two masters.
 workers = max(1, (os.cpu_count() or 1) // 2)

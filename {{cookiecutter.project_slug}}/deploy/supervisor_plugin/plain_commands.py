@@ -31,7 +31,7 @@ class PlainCommands:
             except Fault as fault:
                 if fault.faultCode != Faults.CANT_REREAD:
                     raise
-                self.fail(fault.faultString)
+                fail(self.ctl, fault.faultString)
 
         return run
 
@@ -44,7 +44,7 @@ class PlainCommands:
                 try:
                     self.await_end(line)
                 except KeyboardInterrupt:
-                    self.fail(_py("supervisord goes on ending by itself."))
+                    fail(self.ctl, _py("supervisord goes on ending by itself."))
 
     def is_ending(self):
         """_("It is not where somebody has answered no.")"""
@@ -62,11 +62,17 @@ class PlainCommands:
                 line.recv(1)
             except TimeoutError:
                 text = _py("Its programs finish what they have begun; Ctrl-C ends only the waiting.")
-                self.ctl.output(text)
-                self.ctl.stdout.flush()
+                say(self.ctl, text)
                 line.settimeout(None)
                 line.recv(1)
 
-    def fail(self, text):
-        print(text, file=sys.stderr)
-        self.ctl.exitstatus = LSBInitExitStatuses.GENERIC
+
+def say(controller, text):
+    """_("At once, also where the output is a file or a pipe.")"""
+    controller.output(text)
+    controller.stdout.flush()
+
+
+def fail(controller, text):
+    print(text, file=sys.stderr)
+    controller.exitstatus = LSBInitExitStatuses.GENERIC

@@ -2,16 +2,15 @@
 
 import fcntl
 import os
-import sys
 import time
 from contextlib import contextmanager
 from xmlrpc.client import Fault
 
 from supervisor.options import make_namespec
 from supervisor.states import RUNNING_STATES, ProcessStates
-from supervisor.supervisorctl import ControllerPluginBase, LSBInitExitStatuses
+from supervisor.supervisorctl import ControllerPluginBase
 
-from .plain_commands import PlainCommands
+from .plain_commands import PlainCommands, fail, say
 
 #: A process may take this long to become ready once supervisord calls it RUNNING.
 READY_SECONDS = 60
@@ -117,10 +116,7 @@ class RollingRestart(ControllerPluginBase):
         return self.ctl.get_server_proxy("supervisor_plugin").getReadyProcesses()
 
     def say(self, message, *values):
-        """_("At once, also where the output is a file or a pipe.")"""
-        self.ctl.output(message % values)
-        self.ctl.stdout.flush()
+        say(self.ctl, message % values)
 
     def fail(self, message, *values):
-        print(message % values, file=sys.stderr)
-        self.ctl.exitstatus = LSBInitExitStatuses.GENERIC
+        fail(self.ctl, message % values)
