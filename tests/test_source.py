@@ -8,7 +8,10 @@ import pytest
 from support.commands import require
 from support.template import ROOT
 
-SCRIPTS = [str(path) for path in sorted((ROOT / "script").glob("*")) if path.suffix == ""]
+# Beside them Python may keep a folder of what it has compiled.
+SCRIPTS = [
+    str(path) for path in sorted((ROOT / "script").glob("*")) if path.is_file() and not path.suffix
+]
 
 
 @pytest.mark.parametrize("check", ["ruff check", "ruff format --check", "mypy"])
