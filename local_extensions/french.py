@@ -172,11 +172,20 @@ FRENCH: dict[str, str] = {
         "Met le site en place : venv, dépendances, secrets, base de données, fichiers statiques."
         " Relancez-le quand vous voulez : il ne fait que ce qui manque."
     ),
+    # deploy/backup.sh
+    "Copies the data of the site on this server, while it goes on. deploy/backup.sh --help says"
+    " more.": (
+        "Copie les données du site de ce serveur, pendant qu'il tourne. deploy/backup.sh --help en"
+        " dit plus."
+    ),
     # deploy/cron.d/backup
-    "The nightly copy of the database; var/backups keeps those of a week. deploy/install.sh puts"
-    " this file into /etc/cron.d, with the words between @ filled in.": (
-        "La copie nocturne de la base de données ; var/backups garde celles d'une semaine."
-        " deploy/install.sh met ce fichier dans /etc/cron.d, en remplaçant les mots entre @."
+    "The nightly copy of the database and the uploads; var/backups keeps those of a week. What"
+    " fails is said on standard error, which cron mails to root where the machine has mail."
+    " deploy/install.sh puts this file into /etc/cron.d, with the words between @ filled in.": (
+        "La copie, chaque nuit, de la base de données et des fichiers envoyés ; var/backups garde"
+        " celles d'une semaine. Un échec est dit sur la sortie d'erreur, que cron envoie par"
+        " courriel à root si la machine a de quoi. deploy/install.sh met ce fichier dans"
+        " /etc/cron.d, en remplaçant les mots entre @."
     ),
     # deploy/gunicorn.conf.py
     "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
@@ -303,6 +312,9 @@ FRENCH: dict[str, str] = {
     ),
     "What a visitor gets whose request hangs": (
         "Ce que reçoit un visiteur dont la requête est bloquée"
+    ),
+    "The site does not answer. Please try again in a moment.": (
+        "Le site ne répond pas. Réessayez dans un instant."
     ),
     "A visitor who sends or takes nothing for so long is let go.": (
         "Un visiteur qui n'envoie ni ne prend rien pendant ce temps est congédié."
@@ -447,6 +459,12 @@ FRENCH: dict[str, str] = {
         "Fait de cette machine le serveur du site, qui démarre avec elle, derrière nginx."
         " deploy/install.sh --help en dit plus."
     ),
+    # deploy/manage.sh
+    "Runs a command of Django's on the server, as the site's user: deploy/manage.sh"
+    " createsuperuser, say.": (
+        "Lance une commande de Django sur le serveur, sous l'utilisateur du site : deploy/manage.sh"
+        " createsuperuser, par exemple."
+    ),
     # deploy/nginx/headers.conf
     "Security headers of what nginx itself answers: static files, redirects, errors. Django's pages"
     " carry their own. deploy/install.sh puts this file into /etc/nginx/snippets.": (
@@ -518,9 +536,6 @@ FRENCH: dict[str, str] = {
         "Sous un nom qui porte une empreinte, le contenu ne change jamais."
     ),
     "Lists of files, for Django alone": "Des listes de fichiers, pour Django seul",
-    "The site does not answer. Please try again in a moment.": (
-        "Le site ne répond pas. Réessayez dans un instant."
-    ),
     # deploy/nginx/upstream.conf
     "How nginx reaches gunicorn; deploy/install.sh puts this file into /etc/nginx/snippets. Three"
     " times the same address: where a gunicorn is killed before it answers, nginx asks another,"
@@ -535,6 +550,11 @@ FRENCH: dict[str, str] = {
     " deploy/release.sh --help says more.": (
         "Met le code de ce dossier en service sur un serveur, sans perdre une requête."
         " deploy/release.sh --help en dit plus."
+    ),
+    # deploy/restore.sh
+    "Shows the copies of the site's data, or puts one back. deploy/restore.sh --help says more.": (
+        "Montre les copies des données du site, ou en remet une. deploy/restore.sh --help en dit"
+        " plus."
     ),
     # deploy/server/__init__.py
     "How the commands of the server work. To run a site, nobody needs to read it.": (
@@ -551,18 +571,51 @@ FRENCH: dict[str, str] = {
         " restent : les chemins de la configuration passent par current."
     ),
     # deploy/server/backup.py
-    "Copies the database while the site goes on, and keeps the copies of a week.": (
-        "Copie la base de données pendant que le site tourne, et garde les copies d'une semaine."
+    "Copies the site's data while the site goes on, and keeps the copies of a week.": (
+        "Copie les données du site pendant qu'il tourne, et garde les copies d'une semaine."
     ),
-    "The copies hold what the database holds: they are for the site's user alone.": (
-        "Les copies contiennent ce que contient la base : elles ne sont que pour l'utilisateur du"
-        " site."
+    "The copies of as many days stay.": "Les copies d'autant de jours restent.",
+    "Copies the data of the site on this server into a folder of var/backups; the site goes on.": (
+        "Copie les données du site de ce serveur dans un dossier de var/backups ; le site continue."
+    ),
+    "Root's copies would be in the way of the next night's.": (
+        "Des copies appartenant à root gêneraient celle de la nuit suivante."
+    ),
+    "They hold secrets: they are for the site's user alone.": (
+        "Elles contiennent des secrets : elles ne sont que pour l'utilisateur du site."
+    ),
+    "Another copy is being made in {folder}: wait until it has ended.": (
+        "Une autre copie est en cours dans {folder} : attendez qu'elle soit finie."
+    ),
+    "Copying the data": "Copie des données",
+    "The copy is {copy}": "La copie est {copy}",
+    "It gets its name when it is whole; the older ones go last.": (
+        "Elle reçoit son nom une fois entière ; les anciennes partent en dernier."
+    ),
+    "The data of {folder} could not be copied ({reason}). The copies that are there stay.": (
+        "Les données de {folder} n'ont pas pu être copiées ({reason}). Les copies déjà là restent."
     ),
     "SQLite's own way: unlike cp, it copies a database that is being written to as it stood at one"
     " moment.": (
         "Par SQLite lui-même : contrairement à cp, il copie une base en cours d'écriture telle"
         " qu'elle était à un instant."
     ),
+    "One file, which needs no other beside it": "Un seul fichier, qui se passe des autres",
+    "sqlite3.Error: it is damaged, or no database of the site.": (
+        "sqlite3.Error : elle est abîmée, ou ce n'est pas une base du site."
+    ),
+    "Where there is none, SQLite would make an empty one.": (
+        "S'il n'y en a pas, SQLite en ferait une vide."
+    ),
+    "A second name of an upload takes no space; on another disk, it must be a copy.": (
+        "Un second nom pour un fichier ne prend pas de place ; sur un autre disque, il faut une"
+        " copie."
+    ),
+    "A visitor has deleted it meanwhile.": "Un visiteur l'a supprimé entre-temps.",
+    "From the oldest to the newest; those that deploy/restore.sh has replaced too.": (
+        "De la plus ancienne à la plus récente, avec ce que deploy/restore.sh a remplacé."
+    ),
+    "One line a day: it needs no rotation.": "Une ligne par jour : rien à faire tourner.",
     # deploy/server/bootstrap.py
     "Sets the site up where its code lies: venv, secrets, database, static files. Only what is"
     " missing is done.": (
@@ -661,6 +714,7 @@ FRENCH: dict[str, str] = {
     "Shows it at once. Where the terminal is gone, the command goes on.": (
         "Montre le texte aussitôt. Si le terminal a disparu, la commande continue."
     ),
+    "Asks on the terminal; no answer means no.": "Demande au terminal ; sans réponse, c'est non.",
     "Shows the failure on standard error.": "Montre l'échec sur la sortie d'erreur.",
     "It failed:": "Échec :",
     "Says what is being done, with a dot each second.": (
@@ -692,8 +746,8 @@ FRENCH: dict[str, str] = {
         "Ce qui passe du shell qui lance une commande ou supervisord : ces variables, et aucune"
         " autre."
     ),
-    "For all: the folders of this machine, its proxy and its certificates": (
-        "Pour tous : les dossiers de la machine, son proxy et ses certificats"
+    "For all: the folders of this machine, its terminal, its proxy and its certificates": (
+        "Pour tous : les dossiers de cette machine, son terminal, son proxy et ses certificats"
     ),
     "For pip and uv too: how this machine finds them, where it gets packages, and where it keeps"
     " them": (
@@ -736,14 +790,14 @@ FRENCH: dict[str, str] = {
     "Exit codes: an error in the config; a state that cannot be told": (
         "Codes de sortie : une erreur dans la configuration ; un état que l'on ne peut pas dire"
     ),
-    "One that runs knows which addresses are its own: deploy/supervisor_plugin/config_check.py.": (
-        "Celui qui tourne sait quelles adresses sont les siennes :"
-        " deploy/supervisor_plugin/config_check.py."
-    ),
     "Has supervisord's own code read the config; nothing is started.": (
         "Fait lire la configuration par le code de supervisord lui-même ; rien n'est démarré."
     ),
     "it refuses {config}: {reason}": "il refuse {config} : {reason}",
+    "One that runs knows which addresses are its own: deploy/supervisor_plugin/config_check.py.": (
+        "Celui qui tourne sait quelles adresses sont les siennes :"
+        " deploy/supervisor_plugin/config_check.py."
+    ),
     "Starts supervisord in the background.": "Démarre supervisord en arrière-plan.",
     "supervisord could not write over one that root left.": (
         "supervisord ne pourrait récrire celui que root aurait laissé."
@@ -764,9 +818,10 @@ FRENCH: dict[str, str] = {
     "{group} did not start again: the logs in {logs} tell why.": (
         "{group} n'a pas redémarré : les journaux de {logs} disent pourquoi."
     ),
-    "Shows every program, as supervisorctl does. A failure says that one that should run does not.": (
-        "Montre tous les programmes, comme supervisorctl. Un échec dit qu'un programme qui devrait"
-        " tourner ne tourne pas."
+    "Shows every program, as supervisorctl does. A failure says that one that should run does not,"
+    " or that the site gives no page.": (
+        "Montre chaque programme, comme supervisorctl. Un échec dit que l'un d'eux devrait tourner"
+        " et ne tourne pas, ou que le site ne rend pas de page."
     ),
     "Waits until the programs have started, and asks the site for an answer: gunicorn can run and"
     " each of its pages fail.": (
@@ -782,9 +837,10 @@ FRENCH: dict[str, str] = {
         "il tourne, mais ne répond pas : les journaux de {logs} disent pourquoi."
     ),
     "supervisord's commands, through its socket.": "Les commandes de supervisord, par sa socket.",
-    "Those that count: a program beside the site may have ended, or wait to be started.": (
-        "Ceux qui comptent : un programme à côté du site peut avoir fini, ou attendre qu'on le"
-        " démarre."
+    "By name, of those that count: a program beside the site may have ended, or wait to be"
+    " started.": (
+        "Par nom, de ceux qui comptent : un programme à côté du site peut avoir fini, ou attendre"
+        " qu'on le lance."
     ),
     "not every program runs ({states}): the logs in {logs} tell why.": (
         "tous les programmes ne tournent pas ({states}) : les journaux de {logs} disent pourquoi."
@@ -920,6 +976,15 @@ FRENCH: dict[str, str] = {
         "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
         " install python3 python3-venv"
     ),
+    # deploy/server/manage.py
+    "Runs a command of Django's on the server: as the site's user, with its settings, and nothing"
+    " of root's.": (
+        "Lance une commande de Django sur le serveur : sous l'utilisateur du site, avec ses"
+        " réglages, et rien de root."
+    ),
+    "A terminal of its own: into root's, the site could type commands.": (
+        "Un terminal à elle : dans celui de root, le site pourrait taper des commandes."
+    ),
     # deploy/server/options.py
     "The options of the commands: argparse, in the site's language and with errors of one sentence.": (
         "Les options des commandes : argparse, dans la langue du site et avec des erreurs d'une"
@@ -930,6 +995,7 @@ FRENCH: dict[str, str] = {
     ),
     "options": "options ",
     "show this help and end": "montrer cette aide et finir",
+    "A word without a name, which may be left out.": "Un mot sans nom, que l'on peut omettre.",
     "Where the packages of the venv come from.": "D'où viennent les paquets du venv.",
     "also take packages from this folder": "prendre aussi des paquets dans ce dossier",
     "DIR": "DOSSIER",
@@ -1130,6 +1196,83 @@ FRENCH: dict[str, str] = {
     "The site that visitors see must be this release.": (
         "Le site que voient les visiteurs doit être cette version."
     ),
+    # deploy/server/restore.py
+    "Puts a copy of the site's data back: the steps, in their order.": (
+        "Remet en place une copie des données du site : les étapes, dans leur ordre."
+    ),
+    "The database, and what SQLite has beside it as long as it is open": (
+        "La base, et ce que SQLite tient à côté tant qu'elle est ouverte"
+    ),
+    "Free space beyond what comes back": "Place libre en plus de ce qui revient",
+    "Puts a copy of the site's data back, on the server.": (
+        "Remet en place une copie des données du site, sur le serveur."
+    ),
+    "a copy, by its name or its path; without it, the copies are shown": (
+        "une copie, par son nom ou son chemin ; sans elle, les copies sont montrées"
+    ),
+    "COPY": "COPIE",
+    "replace the data without asking": "remplacer les données sans demander",
+    "Where there was no database, none was kept.": (
+        "Là où il n'y avait pas de base, aucune n'a été gardée."
+    ),
+    "To put one back: {program} NAME": "Pour en remettre une : {program} NOM",
+    "Until its programs stop, the site goes on with what it has. What fails is undone.": (
+        "Jusqu'à l'arrêt de ses programmes, le site continue avec ce qu'il a. Ce qui échoue est"
+        " défait."
+    ),
+    "Checking the copy": "Vérification de la copie",
+    "Replace the data of {folder} by the copy {copy}? What is there now is kept in {replaced}."
+    " [y/N] ": (
+        "Remplacer les données de {folder} par la copie {copy} ? Ce qui s'y trouve sera gardé dans"
+        " {replaced}. [o/N] "
+    ),
+    "Nothing has changed.": "Rien n'a changé.",
+    "Putting back the uploads that are missing": (
+        "Remise en place des fichiers envoyés qui manquent"
+    ),
+    "Replacing the database: visitors wait": "Remplacement de la base : les visiteurs attendent",
+    "Asking whether the site answers": "Le site répond-il ?",
+    "The site has the data of {copy}. What it had before is in {replaced}.": (
+        "Le site a les données de {copy}. Ce qu'il avait avant est dans {replaced}."
+    ),
+    "A folder that deploy/backup.sh has made, or a database alone.": (
+        "Un dossier fait par deploy/backup.sh, ou une base seule."
+    ),
+    "{copy} is no copy: there is no {file}. {program} shows the copies.": (
+        "{copy} n'est pas une copie : il n'y a pas de {file}. {program} montre les copies."
+    ),
+    "Where the site may write, it may have placed a link: there, nothing is read with root's"
+    " rights.": (
+        "Là où le site peut écrire, il a pu placer un lien : rien n'y est lu avec les droits de"
+        " root."
+    ),
+    "Django never writes over an upload: one of the same name is the same.": (
+        "Django ne remplace jamais un fichier envoyé : celui du même nom est le même."
+    ),
+    "Copies a file for the site's user.": "Copie un fichier pour l'utilisateur du site.",
+    "One whose last changes stand in a file beside it becomes one file.": (
+        "Celle dont les derniers changements sont dans un fichier à côté devient un seul fichier."
+    ),
+    "{copy} is damaged, or no copy of a site ({reason}): take another.": (
+        "{copy} est abîmée, ou n'est pas la copie d'un site ({reason}) : prenez-en une autre."
+    ),
+    "supervisord holds the site's socket meanwhile.": (
+        "supervisord tient pendant ce temps le socket du site."
+    ),
+    "A stop that was interrupted may still be under way: restart waits for it.": (
+        "Un arrêt interrompu peut être encore en cours : restart l'attend."
+    ),
+    "The programs that are not meant to be still.": (
+        "Les programmes qui ne sont pas censés être arrêtés."
+    ),
+    "The code that serves may be younger than the copy: it migrates it.": (
+        "Le code en service peut être plus récent que la copie : il la migre."
+    ),
+    "Moves the site's database to a folder, and that of another here. By renames, which no signal"
+    " interrupts: a database with another's -wal would be damaged.": (
+        "Met la base du site dans un dossier, et celle d'un autre à sa place. En renommant, ce"
+        " qu'aucun signal n'interrompt : une base avec le -wal d'une autre serait abîmée."
+    ),
     # deploy/server/secret_files.py
     "The files that hold secrets: each is written once, whole or not at all, and stays out of git.": (
         "Les fichiers qui contiennent des secrets : chacun est écrit une fois, en entier ou pas du"
@@ -1218,6 +1361,9 @@ FRENCH: dict[str, str] = {
         " version qui sert, previous celle d'avant. var/ est au site lui-même : base de données,"
         " journaux, sockets, fichiers statiques."
     ),
+    "The name of the database in var/, and in a copy of the data": (
+        "Le nom de la base de données dans var/, et dans une copie des données"
+    ),
     "Releases that stay, to look at or to copy from": (
         "Versions que l'on garde, pour les regarder ou y reprendre quelque chose"
     ),
@@ -1263,6 +1409,12 @@ FRENCH: dict[str, str] = {
     "They stand outside the releases, which share them.": (
         "Ils sont hors des versions, qui les partagent."
     ),
+    "The site that this code is a release of; else the one of deploy/server/facts.py.": (
+        "Le site dont ce code est une version ; sinon celui de deploy/server/facts.py."
+    ),
+    "There is no site in {folder}: deploy/install.sh makes it.": (
+        "Il n'y a pas de site dans {folder} : deploy/install.sh l'installe."
+    ),
     "Makes or changes a symbolic link; nobody sees a moment without it.": (
         "Crée ou change un lien symbolique, sans un instant où il manquerait."
     ),
@@ -1278,8 +1430,8 @@ FRENCH: dict[str, str] = {
         " site peut écrire."
     ),
     "The owner of var/.": "Le propriétaire de var/.",
-    "{folder} belongs to {user}: only root and {user} may release. Use sudo.": (
-        "{folder} est à {user} : seuls root et {user} peuvent mettre en service. Utilisez sudo."
+    "{folder} belongs to {user}: only root and {user} may do this. Use sudo.": (
+        "{folder} appartient à {user} : seuls root et {user} peuvent le faire. Utilisez sudo."
     ),
     "{folder} belongs to root, and a site must not run as root: give it to another user (chown -R).": (
         "{folder} est à root, et un site ne doit pas tourner en root : donnez-le à un autre"
@@ -1288,9 +1440,9 @@ FRENCH: dict[str, str] = {
     "Within it, files are touched with this user's rights.": (
         "Dans ce bloc, on touche aux fichiers avec les droits de cet utilisateur."
     ),
-    "For started() and run(). Nothing of the caller's environment or terminal reaches the site.": (
-        "Pour started() et run(). Rien de l'environnement ni du terminal de l'appelant n'atteint le"
-        " site."
+    "Nothing of the caller's reaches the site.": "Rien de celui de l'appelant n'atteint le site.",
+    "For started() and run(). Nor does the caller's terminal.": (
+        "Pour started() et run(). Le terminal de l'appelant non plus."
     ),
     "For subprocess: another user and all of its groups.": (
         "Pour subprocess : un autre utilisateur et tous ses groupes."
@@ -1373,10 +1525,31 @@ FRENCH: dict[str, str] = {
         " écrire."
     ),
     "Making the venv (uv)": "Création du venv (uv)",
+    "Installing the requirements (uv)": "Installation des dépendances (uv)",
     "The caller's uv.toml may say where the index is; what would lead the packages elsewhere is"
     " left out.": (
         "Le uv.toml de l'appelant peut dire où est l'index ; ce qui mènerait les paquets ailleurs"
         " est omis."
+    ),
+    "The requirements are complete: pip need not look for more (--no-deps). compileall is faster"
+    " than pip at compiling.": (
+        "Les dépendances sont complètes : pip n'a pas à en chercher d'autres (--no-deps)."
+        " compileall compile plus vite que pip."
+    ),
+    "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
+        "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un"
+        " pip."
+    ),
+    "Making the venv": "Création du venv",
+    "Installing the requirements": "Installation des dépendances",
+    "Making the venv (virtualenv)": "Création du venv (virtualenv)",
+    "{python} can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
+        "{python} ne peut pas créer de venv avec pip. Sur Debian ou Ubuntu : sudo apt install"
+        " python3-venv"
+    ),
+    "supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's path.": (
+        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur le"
+        " chemin de Python."
     ),
     "By -I in its first lines, Python heeds no variable of the shell that starts it (PYTHONHOME,"
     " PYTHONPATH).": (
@@ -1399,27 +1572,6 @@ FRENCH: dict[str, str] = {
     ),
     "[install] counts more than [global], and a variable more than both.": (
         "[install] l'emporte sur [global], et une variable sur les deux."
-    ),
-    "Installing the requirements (uv)": "Installation des dépendances (uv)",
-    "The requirements are complete: pip need not look for more (--no-deps). compileall is faster"
-    " than pip at compiling.": (
-        "Les dépendances sont complètes : pip n'a pas à en chercher d'autres (--no-deps)."
-        " compileall compile plus vite que pip."
-    ),
-    "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
-        "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un"
-        " pip."
-    ),
-    "Making the venv": "Création du venv",
-    "Installing the requirements": "Installation des dépendances",
-    "Making the venv (virtualenv)": "Création du venv (virtualenv)",
-    "{python} can make no venv with pip. On Debian or Ubuntu: sudo apt install python3-venv": (
-        "{python} ne peut pas créer de venv avec pip. Sur Debian ou Ubuntu : sudo apt install"
-        " python3-venv"
-    ),
-    "supervisord finds its config next to its venv, and deploy/supervisor_plugin on Python's path.": (
-        "supervisord trouve sa configuration à côté de son venv, et deploy/supervisor_plugin sur le"
-        " chemin de Python."
     ),
     "Whether the command runs without an error.": "Dit si la commande s'exécute sans erreur.",
     # deploy/supervisor_plugin/config_check.py
@@ -1464,9 +1616,6 @@ FRENCH: dict[str, str] = {
         "Elles restent dans la réserve de descripteurs du service, et systemd les remet au"
         " supervisord suivant : sd_notify(3), sd_listen_fds(3). Là où ce n'est pas lui qui lance le"
         " site, rien de tout cela n'agit."
-    ),
-    "Taken now: readiness.py puts another in its place, for gunicorn.": (
-        "Prise dès maintenant : readiness.py en met une autre à sa place, pour gunicorn."
     ),
     "The sockets that systemd hands over, by address. gunicorn must not see their variables.": (
         "Les sockets que remet systemd, par adresse. gunicorn ne doit pas voir leurs variables."
@@ -1606,11 +1755,11 @@ FRENCH: dict[str, str] = {
     "supervisord needs it: put that right, and start it again.": (
         "supervisord en a besoin : corrigez cela, puis redémarrez-le."
     ),
-    "Python calls it with the error that ends supervisord.": (
-        "Python l'appelle avec l'erreur qui met fin à supervisord."
-    ),
     "Stop the program that listens there, or change the address in deploy/supervisord.conf.": (
         "Arrêtez le programme qui y écoute, ou changez l'adresse dans deploy/supervisord.conf."
+    ),
+    "Python calls it with the error that ends supervisord.": (
+        "Python l'appelle avec l'erreur qui met fin à supervisord."
     ),
     "A socket that was let go may be taken when its group starts again: supervisord itself would"
     " end.": (
@@ -1678,8 +1827,10 @@ FRENCH: dict[str, str] = {
     "How often each was given up since it last ran, and when it is tried again.": (
         "Combien de fois chacun a été abandonné depuis qu'il a tourné, et quand on le réessaie."
     ),
+    "What was said of each, until it runs.": "Ce qui a été dit de chacun, jusqu'à ce qu'il tourne.",
     "status shows it.": "status le montre.",
     "{error}; next try at {time}": "{error} ; nouvel essai à {time}",
+    "systemctl status shows it.": "systemctl status le montre.",
     "By hand, if it was not due yet.": "À la main, s'il n'était pas encore temps.",
     "FATAL becomes STOPPED: supervisord itself has nothing to stop there.": (
         "FATAL devient STOPPED : supervisord lui-même n'a rien à y arrêter."
@@ -1707,6 +1858,7 @@ FRENCH: dict[str, str] = {
         "Redémarrer les processus d'un groupe l'un après l'autre, en attendant chacun"
     ),
     "Name a group: %s.": "Nommez un groupe : %s.",
+    "There is no group %s; there are: %s.": "Il n'y a pas de groupe %s ; il y a : %s.",
     "Another rolling_restart is under way: wait for its end.": (
         "Un autre rolling_restart est en cours : attendez sa fin."
     ),
@@ -1716,7 +1868,6 @@ FRENCH: dict[str, str] = {
     "An http address: the folder is out of reach.": (
         "Une adresse http : le dossier est hors de portée."
     ),
-    "There is no group %s; there are: %s.": "Il n'y a pas de groupe %s ; il y a : %s.",
     "What does not run comes first: the more serve when one that does is stopped.": (
         "D'abord ce qui ne tourne pas : il en servira davantage quand un qui tourne s'arrêtera."
     ),
@@ -1787,11 +1938,6 @@ FRENCH: dict[str, str] = {
         "Ses méthodes seraient des commandes ; il n'en a pas."
     ),
     # deploy/supervisor_plugin/server.py
-    "Imported as supervisord reads its config: its programs, started later, get no more. What"
-    " systemd says, fd_store.py has taken.": (
-        "Importé quand supervisord lit sa configuration : ses programmes, lancés ensuite, ne reçoivent"
-        " rien d'autre. Ce que dit systemd, fd_store.py l'a déjà pris."
-    ),
     "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
     "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
     " sockets of FastCGI groups open while their processes restart, notes which processes are"
@@ -1803,6 +1949,11 @@ FRENCH: dict[str, str] = {
         " processus sont prêts, réessaie ce qui a échoué, refuse une configuration qui ne peut pas"
         " marcher, montre tout journal, et dit en une phrase pourquoi supervisord ne peut pas"
         " démarrer. supervisorctl charge rolling_restart, qui a besoin de celui-ci."
+    ),
+    "Imported as supervisord reads its config: its programs, started later, get no more. What"
+    " systemd says, fd_store.py has taken.": (
+        "Importé quand supervisord lit sa configuration : ses programmes, lancés ensuite, ne reçoivent"
+        " rien d'autre. Ce que dit systemd, fd_store.py l'a déjà pris."
     ),
     "supervisord opens the sockets before it calls make_rpcinterface: this must stand ready.": (
         "supervisord ouvre les sockets avant d'appeler make_rpcinterface : ceci doit être prêt."
@@ -1820,6 +1971,16 @@ FRENCH: dict[str, str] = {
     "Called once supervisord has made its groups, before it starts their programs.": (
         "Appelé quand supervisord a formé ses groupes, avant qu'il démarre leurs programmes."
     ),
+    # deploy/supervisor_plugin/systemd.py
+    "What supervisord says to systemd, where that runs the site: sd_notify(3), sd-daemon(3).": (
+        "Ce que supervisord dit à systemd, là où celui-ci fait tourner le site : sd_notify(3),"
+        " sd-daemon(3)."
+    ),
+    "Taken now: readiness.py puts another in its place, for gunicorn.": (
+        "Prise dès maintenant : readiness.py en met une autre à sa place, pour gunicorn."
+    ),
+    "Lines as NAME=value, and sockets to hold.": "Des lignes NOM=valeur, et des sockets à tenir.",
+    "Into the journal.": "Dans le journal de systemd.",
     # deploy/supervisord.conf
     "Read by supervisord and by supervisorctl, on a laptop as on a server. %(here)s is the folder"
     " of this file: no path here depends on a machine.": (
@@ -1884,6 +2045,25 @@ FRENCH: dict[str, str] = {
     " then the workers go with their master.": (
         "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
         " avant l'arrêt ; ensuite les workers partent avec leur maître."
+    ),
+    # deploy/systemd/check.service
+    "Fails while the site does not work, for systemctl --failed and for all that watches units: the"
+    " service itself goes on, since supervisord does. deploy/install.sh puts this file into"
+    " /etc/systemd/system, with the words between @ filled in.": (
+        "Échoue tant que le site ne marche pas, pour systemctl --failed et tout ce qui surveille"
+        " les unités : le service lui-même continue, puisque supervisord continue."
+        " deploy/install.sh met ce fichier dans /etc/systemd/system, en remplaçant les mots entre"
+        " @."
+    ),
+    "The journal gets what is wrong, and nothing else.": (
+        "Le journal reçoit ce qui ne va pas, et rien d'autre."
+    ),
+    "It looks, and changes nothing.": "Elle regarde, et ne change rien.",
+    # deploy/systemd/check.timer
+    "Starts the check while the service runs. deploy/install.sh puts this file into"
+    " /etc/systemd/system, with the words between @ filled in.": (
+        "Lance la vérification tant que le service tourne. deploy/install.sh met ce fichier dans"
+        " /etc/systemd/system, en remplaçant les mots entre @."
     ),
     # deploy/systemd/supervisord.service
     "For a machine run by systemd: deploy/install.sh puts this file into /etc/systemd/system, with"

@@ -1,29 +1,127 @@
-"""_("Copies the database while the site goes on, and keeps the copies of a week.")"""
+"""_("Copies the site's data while the site goes on, and keeps the copies of a week.")"""
 
 import os
+import re
+import shutil
 import sqlite3
-from contextlib import closing
-from datetime import date
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
-KEPT_COPIES = 7
-VAR = Path(__file__).resolve().parents[2] / "var"
+from .commands import Failed, lock, say, step
+from .options import Parser
+from .site_folder import DATABASE, site_of
+from .site_user import SiteUser
+
+PROGRAM = "deploy/backup.sh"
+CODE = Path(__file__).resolve().parents[2]
+#: The copies of as many days stay.
+KEPT_DAYS = 7
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def main(words):
-    #: The copies hold what the database holds: they are for the site's user alone.
-    os.umask(0o077)
-    folder = VAR / "backups"
-    folder.mkdir(exist_ok=True)
-    copy = folder / f"db-{date.today()}.sqlite3"
-    unfinished = copy.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
-    #: SQLite's own way: unlike cp, it copies a database that is being written to as it stood at one moment.
+    text = _py("Copies the data of the site on this server into a folder of var/backups; the site goes on.")
+    Parser(PROGRAM, text).parse(words)
+    site = site_of(CODE)
+    #: Root's copies would be in the way of the next night's.
+    with SiteUser(site.var).touches_files():
+        #: They hold secrets: they are for the site's user alone.
+        os.umask(0o077)
+        lock(
+            site.var / "backup.lock",
+            _py("Another copy is being made in {folder}: wait until it has ended."),
+            folder=site.backups,
+        )
+        try:
+            with step(_py("Copying the data")):
+                copy = make_copy(site)
+        except Failed as failure:
+            note(site, failure)
+            raise
+        note(site, copy)
+    say(_py("The copy is {copy}"), copy=copy)
+
+
+def make_copy(site):
+    """_("It gets its name when it is whole; the older ones go last.")"""
+    new = site.backups / "unfinished"
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        copy_database(site.var / DATABASE, new / DATABASE)
+        if site.media.exists():
+            shutil.copytree(site.media, new / "media", copy_function=link_or_copy)
+        shutil.copyfile(site.path / ".env", new / "env")
+        copy = new.rename(new.with_name(time.strftime("%Y-%m-%d-%H%M%S")))
+        remove_old(site)
+    except (OSError, sqlite3.Error) as error:
+        text = _py("The data of {folder} could not be copied ({reason}). The copies that are there stay.")
+        raise Failed(text, folder=site.path, reason=error) from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return copy
+
+
+def copy_database(source, copy):
+    """_("SQLite's own way: unlike cp, it copies a database that is being written to as it stood at one moment.")"""
     with (
-        closing(sqlite3.connect(VAR / "db.sqlite3")) as source,
-        closing(sqlite3.connect(unfinished)) as target,
+        closing(sqlite3.connect(read_only(source), uri=True)) as live,
+        closing(sqlite3.connect(copy)) as target,
     ):
-        source.backup(target)
-    unfinished.replace(copy)
-    for old in sorted(folder.glob("db-*.sqlite3"))[:-KEPT_COPIES]:
-        old.unlink()
+        live.backup(target)
+        #: One file, which needs no other beside it
+        target.execute("PRAGMA journal_mode=DELETE")
+    require_whole(copy)
+
+
+def require_whole(database):
+    """_("sqlite3.Error: it is damaged, or no database of the site.")"""
+    with closing(sqlite3.connect(read_only(database), uri=True)) as opened:
+        [found, *_] = opened.execute("PRAGMA integrity_check").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        opened.execute("SELECT * FROM django_migrations")
+
+
+def read_only(database):
+    """_("Where there is none, SQLite would make an empty one.")"""
+    return f"{database.as_uri()}?mode=ro"
+
+
+def link_or_copy(source, target):
+    """_("A second name of an upload takes no space; on another disk, it must be a copy.")"""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        #: A visitor has deleted it meanwhile.
+        return
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def copies(site):
+    """_("From the oldest to the newest; those that deploy/restore.sh has replaced too.")"""
+    found = site.backups.iterdir() if site.backups.exists() else ()
+    return sorted((path for path in found if DAY.search(path.name)), key=moment)
+
+
+def moment(copy):
+    return copy.name[DAY.search(copy.name).start() :]
+
+
+def day(copy):
+    return DAY.search(copy.name)[0]
+
+
+def remove_old(site):
+    kept = sorted({day(copy) for copy in copies(site)})[-KEPT_DAYS:]
+    for copy in copies(site):
+        if day(copy) not in kept:
+            shutil.rmtree(copy) if copy.is_dir() else copy.unlink()
+
+
+def note(site, text):
+    """_("One line a day: it needs no rotation.")"""
+    with suppress(OSError), (site.var / "log" / "backup.log").open("a") as log:
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S %z')} {text}\n")

@@ -32,6 +32,12 @@ def say(text, end="\n", **values):
         os.write(1, line.encode(errors="replace"))
 
 
+def confirmed(question, **values):
+    """_("Asks on the terminal; no answer means no.")"""
+    say(question, end="", **values)
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "o", "oui")
+
+
 def complain(failure):
     """_("Shows the failure on standard error.")"""
     with suppress(OSError):

@@ -3,9 +3,9 @@
 import os
 from fnmatch import fnmatchcase
 
-#: For all: the folders of this machine, its proxy and its certificates
+#: For all: the folders of this machine, its terminal, its proxy and its certificates
 SITE = """
-    PATH HOME TMPDIR
+    PATH HOME TMPDIR TERM
     HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
     SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE
 """

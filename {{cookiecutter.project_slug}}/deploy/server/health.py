@@ -99,12 +99,13 @@ RESTART_FAILED = _py("{group} did not start again: the logs in {logs} tell why."
 
 
 def status():
-    """_("Shows every program, as supervisorctl does. A failure says that one that should run does not.")"""
+    """_("Shows every program, as supervisorctl does. A failure says that one that should run does not, or that the site gives no page.")"""
     programs = every_program()
     for program in programs:
         say(f"{name(program):<32} {program['statename']:<9} {program['description']}")
     if is_settled(programs):
         require_running(programs)
+        require_answer()
 
 
 def wait():
@@ -116,6 +117,10 @@ def wait():
         time.sleep(0.5)
     say("")
     require_running(programs)
+    require_answer()
+
+
+def require_answer():
     address = SupervisordConf(CODE).site
     with suppress(OSError):
         if ask(address, "/healthz", "localhost")[0] < 500:
@@ -148,22 +153,24 @@ def is_site(program):
 
 
 def states(programs):
-    """_("Those that count: a program beside the site may have ended, or wait to be started.")"""
+    """_("By name, of those that count: a program beside the site may have ended, or wait to be started.")"""
     return {
-        program["statename"]
+        name(program): program["statename"]
         for program in programs
         if is_site(program) or program["statename"] not in ("STOPPED", "EXITED")
     }
 
 
 def is_settled(programs):
-    return not states(programs) & {"STARTING", "BACKOFF", "STOPPING", "STOPPED"}
+    on_the_way = {"STARTING", "BACKOFF", "STOPPING", "STOPPED"}
+    return on_the_way.isdisjoint(states(programs).values())
 
 
 def require_running(programs):
-    if (found := states(programs)) != {"RUNNING"}:
+    found = [" ".join(each) for each in states(programs).items()]
+    if found := [each for each in found if not each.endswith(" RUNNING")]:
         text = _py("not every program runs ({states}): the logs in {logs} tell why.")
-        raise failed(text, states=" ".join(sorted(found)))
+        raise failed(text, states=", ".join(found))
 
 
 def last_words(said):

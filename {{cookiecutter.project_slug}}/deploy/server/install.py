@@ -4,14 +4,13 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from . import preflight
 from .changes import Changes
-from .commands import Failed, say
+from .commands import Failed, confirmed, say
 from .facts import DOMAIN, FOLDER, USER
 from .options import Parser
 from .releases import CODE, Release
@@ -271,5 +270,4 @@ def uninstall(changes, service, options):
 
 def wants_data_removed():
     text = _py("Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way back. [y/N] ")
-    say(text, end="", folder=FOLDER)
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "o", "oui")
+    return confirmed(text, folder=FOLDER)

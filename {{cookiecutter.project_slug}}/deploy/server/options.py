@@ -29,6 +29,10 @@ class Parser(argparse.ArgumentParser):
             name, metavar=metavar, help=help, default=default, type=type
         )
 
+    def word(self, name, metavar, help):
+        """_("A word without a name, which may be left out.")"""
+        self.options.add_argument(name, metavar=metavar, help=help, nargs="?")
+
     def packages(self):
         """_("Where the packages of the venv come from.")"""
         text = _py("also take packages from this folder")
@@ -47,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         if others:
             text = _py("{option} is not an option; {program} --help lists them.")
             raise Failed(text, option=others[0], program=self.prog)
-        if found.offline and not found.wheelhouse:
+        if vars(found).get("offline") and not found.wheelhouse:
             text = _py("--offline needs --wheelhouse DIR, a folder with the packages.")
             raise Failed(text)
         return found

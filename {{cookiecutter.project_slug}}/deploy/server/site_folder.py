@@ -9,10 +9,12 @@ from pathlib import Path
 
 from . import secret_files
 from .commands import Failed, lock, run, say, step
-from .facts import GROUP
+from .facts import FOLDER, GROUP
 from .probes import listens
 from .site_user import SiteUser
 
+#: The name of the database in var/, and in a copy of the data
+DATABASE = "db.sqlite3"
 #: Releases that stay, to look at or to copy from
 KEPT_RELEASES = 5
 MIGRATIONS_STAY = _py("Migrations are not undone: the database stays as it is.")
@@ -27,6 +29,8 @@ class SiteFolder:
         self.venvs = path / "venvs"
         self.var = path / "var"
         self.static = self.var / "static"
+        self.media = self.var / "media"
+        self.backups = self.var / "backups"
         self.rehearsal = self.var / "rehearsal"
         self.current = path / "current"
         self.previous = path / "previous"
@@ -112,7 +116,7 @@ class SiteFolder:
                     shutil.rmtree(manifest)
 
     def database_megabytes(self):
-        database = self.var / "db.sqlite3"
+        database = self.var / DATABASE
         return database.stat().st_size // 10**6 if database.exists() else 0
 
     def is_running(self):
@@ -134,6 +138,16 @@ class SiteFolder:
         secret_files.write_env(self.path / ".env", group, example)
         if release.config.web_interface:
             secret_files.write_password(self.path / "web_interface.conf", group)
+
+
+def site_of(code):
+    """_("The site that this code is a release of; else the one of deploy/server/facts.py.")"""
+    is_release = code.parent.name == "releases"
+    site = SiteFolder(code.parents[1] if is_release else Path(FOLDER))
+    if not site.current.is_symlink():
+        text = _py("There is no site in {folder}: deploy/install.sh makes it.")
+        raise Failed(text, folder=site.path)
+    return site
 
 
 def link(path, target):

@@ -14,7 +14,7 @@ class SiteUser:
         self.account = pwd.getpwuid(var.stat().st_uid)
         self.switched = os.geteuid() == 0
         if self.account.pw_uid != os.geteuid() and not self.switched:
-            text = _py("{folder} belongs to {user}: only root and {user} may release. Use sudo.")
+            text = _py("{folder} belongs to {user}: only root and {user} may do this. Use sudo.")
             raise Failed(text, folder=var, user=self.account.pw_name)
         if self.account.pw_uid == 0:
             text = _py("{folder} belongs to root, and a site must not run as root: give it to another user (chown -R).")
@@ -34,11 +34,13 @@ class SiteUser:
             os.seteuid(0)
             os.setegid(0)
 
+    def environment(self):
+        """_("Nothing of the caller's reaches the site.")"""
+        return {"PATH": "/usr/bin:/bin", "HOME": self.account.pw_dir, "LANG": "C.UTF-8"}
+
     def options(self):
-        """_("For started() and run(). Nothing of the caller's environment or terminal reaches the site.")"""
-        home = self.account.pw_dir
-        clean = {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8"}
-        options = {"env": clean, "start_new_session": True}
+        """_("For started() and run(). Nor does the caller's terminal.")"""
+        options = {"env": self.environment(), "start_new_session": True}
         return options | (other_user(self.account) if self.switched else {})
 
 

@@ -5,12 +5,11 @@
 import atexit
 import os
 import socket
-from contextlib import suppress
 
 from supervisor.datatypes import InetStreamSocketConfig
 
-#: Taken now: readiness.py puts another in its place, for gunicorn.
-NOTIFY_SOCKET = os.environ.pop("NOTIFY_SOCKET", "")
+from .systemd import NOTIFY_SOCKET, notify
+
 FIRST_DESCRIPTOR = 3
 
 
@@ -49,17 +48,11 @@ def shut_down(held):
 def store(held):
     """_("One that systemd has already is not stored twice.")"""
     if held.family == socket.AF_INET:
-        notify("FDSTORE=1", held.fileno())
+        notify("FDSTORE=1\nFDNAME=site", held.fileno())
 
 
 def forget_all():
-    notify("FDSTOREREMOVE=1")
-
-
-def notify(order, *descriptors):
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.connect(NOTIFY_SOCKET.replace("@", "\0", 1))
-        socket.send_fds(systemd, [f"{order}\nFDNAME=site".encode()], descriptors)
+    notify("FDSTOREREMOVE=1\nFDNAME=site")
 
 
 def note_running(event):

@@ -8,6 +8,7 @@ from supervisor import events, rpcinterface
 from supervisor.rpcinterface import SupervisorNamespaceRPCInterface as Commands
 from supervisor.states import RUNNING_STATES, ProcessStates, SupervisorStates
 
+from . import systemd
 from .readiness import full_name
 
 #: Seconds until the next try, and the one after it; the last stays.
@@ -22,6 +23,8 @@ class Retries:
         #: How often each was given up since it last ran, and when it is tried again.
         self.failures = Counter()
         self.due = {}
+        #: What was said of each, until it runs.
+        self.said = {}
         events.subscribe(events.ProcessStateFatalEvent, self.plan)
         events.subscribe(events.Tick5Event, self.try_again)
         events.subscribe(events.ProcessStateStartingEvent, self.note_start)
@@ -33,7 +36,9 @@ class Retries:
 
     def plan(self, event):
         process, name = event.process, full_name(event.process)
-        if process.config.autorestart and self.goes_on():
+        if not self.goes_on():
+            return
+        if process.config.autorestart:
             seconds = DISTANCES[min(self.failures[name], len(DISTANCES) - 1)]
             self.failures[name] += 1
             self.due[name] = time.monotonic() + seconds
@@ -41,7 +46,14 @@ class Retries:
             #: status shows it.
             text = _py("{error}; next try at {time}")
             process.spawnerr = text.format(error=process.spawnerr, time=when)
-            self.supervisord.options.logger.info(f"{name}: {process.spawnerr}")
+        self.said[name] = f"{name} FATAL: {process.spawnerr}"
+        self.supervisord.options.logger.info(self.said[name])
+        systemd.log_error(self.said[name])
+        self.tell_systemd()
+
+    def tell_systemd(self):
+        """_("systemctl status shows it.")"""
+        systemd.notify(f"STATUS={'; '.join(self.said.values())}")
 
     def try_again(self, event):
         for group in self.supervisord.process_groups.values():
@@ -57,8 +69,11 @@ class Retries:
             self.forget(event)
 
     def forget(self, event):
-        self.due.pop(full_name(event.process), None)
-        del self.failures[full_name(event.process)]
+        name = full_name(event.process)
+        self.due.pop(name, None)
+        del self.failures[name]
+        if self.said.pop(name, None):
+            self.tell_systemd()
 
 
 def is_fatal(process):

@@ -1,0 +1,195 @@
+"""_("Puts a copy of the site's data back: the steps, in their order.")"""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing, contextmanager, nullcontext, suppress
+from pathlib import Path
+from subprocess import PIPE
+
+from . import preflight
+from .backup import CODE, copies, require_whole
+from .commands import Failed, confirmed, say, step
+from .options import Parser
+from .releases import Release
+from .site_folder import DATABASE, site_of, target
+
+PROGRAM = "deploy/restore.sh"
+#: The database, and what SQLite has beside it as long as it is open
+FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+#: Free space beyond what comes back
+NEEDED_MEGABYTES = 50
+
+
+def main(words):
+    text = _py("Puts a copy of the site's data back, on the server.")
+    parser = Parser(PROGRAM, text)
+    text = _py("a copy, by its name or its path; without it, the copies are shown")
+    parser.word("copy", _py("COPY"), text)
+    parser.flag("--yes", help=_py("replace the data without asking"))
+    options = parser.parse(words)
+    site = site_of(CODE)
+    site.prepare()
+    if options.copy:
+        restore(site, Copy(site, options.copy), options.yes)
+    else:
+        show_copies(site)
+
+
+def show_copies(site):
+    for path in copies(site):
+        #: Where there was no database, none was kept.
+        with suppress(Failed):
+            size = Copy(site, path).database.stat().st_size / 10**6
+            say("{name}  {size:.1f} MB", name=path.name, size=size)
+    say(_py("To put one back: {program} NAME"), program=PROGRAM)
+
+
+def restore(site, copy, yes):
+    """_("Until its programs stop, the site goes on with what it has. What fails is undone.")"""
+    uploads = copy.missing_uploads()
+    sizes = [path.stat().st_size for path in (copy.database, *uploads)]
+    needed = NEEDED_MEGABYTES + sum(sizes) // 10**6
+    preflight.require_space(site.path, needed, PROGRAM)
+    release = Release(site, target(site.current))
+    new = site.var / "restored"
+    replaced = site.backups / time.strftime("%Y-%m-%d-%H%M%S-replaced")
+    values = {"folder": site.path, "copy": copy.path, "replaced": replaced}
+    try:
+        with step(_py("Checking the copy")):
+            copy.bring_database(new)
+        text = _py("Replace the data of {folder} by the copy {copy}? What is there now is kept in {replaced}. [y/N] ")
+        if not yes and not confirmed(text, **values):
+            raise Failed(_py("Nothing has changed."))
+        with step(_py("Putting back the uploads that are missing")):
+            for path in uploads:
+                copy.bring(path, copy.place_of(path))
+        with step(_py("Replacing the database: visitors wait")), stopped(site):
+            replace_database(site, release, new, replaced)
+    finally:
+        with site.user.touches_files():
+            shutil.rmtree(new, ignore_errors=True)
+    if running(site):
+        with step(_py("Asking whether the site answers")):
+            release.verify()
+    text = _py("The site has the data of {copy}. What it had before is in {replaced}.")
+    say(text, **values)
+
+
+class Copy:
+    """_("A folder that deploy/backup.sh has made, or a database alone.")"""
+
+    def __init__(self, site, name):
+        path = site.backups / name
+        self.path = path if path.exists() else Path(name).absolute()
+        self.database = self.path if self.path.is_file() else self.path / DATABASE
+        self.media = self.path / "media"
+        self.site = site
+        if not self.database.is_file():
+            text = _py("{copy} is no copy: there is no {file}. {program} shows the copies.")
+            raise Failed(text, copy=self.path, file=self.database, program=PROGRAM)
+
+    def reading(self):
+        """_("Where the site may write, it may have placed a link: there, nothing is read with root's rights.")"""
+        inside = self.site.path in (*self.path.parents, *self.path.resolve().parents)
+        return self.site.user.touches_files() if inside else nullcontext()
+
+    def missing_uploads(self):
+        """_("Django never writes over an upload: one of the same name is the same.")"""
+        with self.reading():
+            files = [
+                Path(folder, name)
+                for folder, _, names in os.walk(self.media)
+                for name in names
+                if not Path(folder, name).is_symlink()
+            ]
+        return [path for path in files if not self.place_of(path).exists()]
+
+    def place_of(self, upload):
+        return self.site.media / upload.relative_to(self.media)
+
+    def bring(self, source, goal):
+        """_("Copies a file for the site's user.")"""
+        with self.reading():
+            descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as old, self.site.user.touches_files():
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            with goal.open("xb") as new:
+                shutil.copyfileobj(old, new)
+
+    def bring_database(self, folder):
+        """_("One whose last changes stand in a file beside it becomes one file.")"""
+        user, database = self.site.user, folder / DATABASE
+        with user.touches_files():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+        for name in FILES[:2]:
+            source = self.database.with_name(name.replace(DATABASE, self.database.name))
+            if source.exists():
+                self.bring(source, folder / name)
+        try:
+            with user.touches_files(), closing(sqlite3.connect(database)) as new:
+                new.execute("PRAGMA journal_mode=DELETE")
+                require_whole(database)
+                database.chmod(0o640)
+        except sqlite3.Error as error:
+            text = _py("{copy} is damaged, or no copy of a site ({reason}): take another.")
+            raise Failed(text, copy=self.path, reason=error) from None
+
+
+@contextmanager
+def stopped(site):
+    """_("supervisord holds the site's socket meanwhile.")"""
+    names = running(site)
+    try:
+        if names:
+            supervisorctl(site, "stop", *names)
+        yield
+    finally:
+        #: A stop that was interrupted may still be under way: restart waits for it.
+        if names:
+            supervisorctl(site, "restart", *names)
+
+
+def running(site):
+    """_("The programs that are not meant to be still.")"""
+    if not site.is_running():
+        return []
+    lines = map(str.split, supervisorctl(site, "status").splitlines())
+    return [name for name, state, *_ in lines if state not in ("STOPPED", "EXITED")]
+
+
+def supervisorctl(site, *words):
+    command = (site.current / "venv/bin/supervisorctl", *words)
+    options = {"cwd": site.current, "text": True, **site.user.options()}
+    return subprocess.run(command, stdout=PIPE, check=False, **options).stdout
+
+
+def replace_database(site, release, new, replaced):
+    """_("The code that serves may be younger than the copy: it migrates it.")"""
+    with site.user.touches_files():
+        site.backups.mkdir(mode=0o700, exist_ok=True)
+        replaced.mkdir(mode=0o700)
+    try:
+        exchange(site, new, replaced)
+        release.manage("migrate", "--no-input")
+    except BaseException:
+        exchange(site, replaced, new)
+        with site.user.touches_files():
+            replaced.rmdir()
+        raise
+
+
+def exchange(site, source, goal):
+    """_("Moves the site's database to a folder, and that of another here. By renames, which no signal interrupts: a database with another's -wal would be damaged.")"""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    with site.user.touches_files():
+        for old, new in ((site.var, goal), (source, site.var)):
+            for name in FILES:
+                if (old / name).exists():
+                    (old / name).rename(new / name)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
