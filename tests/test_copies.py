@@ -94,7 +94,8 @@ def log(server: Server) -> list[str]:
 
 def upload(server: Server, name: str, text: str) -> Path:
     path = server.path / "var" / "media" / name
-    server.run("sh", "-c", 'mkdir -p "$(dirname "$1")"; printf %s "$2" >"$1"', "sh", path, text)
+    write = 'mkdir -p "$(dirname "$1")"; printf %s "$2" >"$1"'
+    server.run("sh", "-c", write, "sh", str(path), text)
     return path
 
 

@@ -76,6 +76,7 @@ FILES = [
     "deploy/systemd/check.timer",
     "deploy/systemd/supervisord.service",
     "docs/2010.md",
+    "docs/copies.md",
     "docs/installation.md",
     "docs/nginx.md",
     "docs/precautions.md",
@@ -108,8 +109,10 @@ FILES = [
 ]
 SCRIPTS = [
     "bootstrap.sh",
+    "deploy/backup.sh",
     "deploy/init.d/supervisord",
     "deploy/install.sh",
+    "deploy/manage.sh",
     "deploy/release.sh",
     "deploy/restore.sh",
     "deploy/server/launch.sh",
@@ -184,7 +187,6 @@ def test_the_language_is_the_one_chosen(bake: Callable[..., Project]) -> None:
         "README.md",
         "docs/installation.md",
         "bootstrap.sh",
-        "deploy/supervisor_plugin/systemd.py",
         "deploy/supervisord.conf",
         "pages/views.py",
     ):
