@@ -33,6 +33,24 @@ ELSEWHERE = {
     "sudo service supervisord status\n": Elsewhere(
         "of an installed site", "booted/test_debian.py::test_the_service_obeys"
     ),
+    "sudo deploy/manage.sh": Elsewhere(
+        "root's", "test_copies.py::test_manage_runs_as_the_sites_user"
+    ),
+    "sudo supervisorctl status\n": Elsewhere(
+        "of an installed site", "booted/test_debian.py::test_what_died_is_known"
+    ),
+    "sudo deploy/backup.sh\n": Elsewhere(
+        "root's", "test_copies.py::test_a_copy_is_whole_and_the_site_users_own"
+    ),
+    "sudo deploy/restore.sh\n": Elsewhere(
+        "root's", "test_copies.py::test_a_site_comes_back_whole"
+    ),
+    "sudo rsync": Elsewhere(
+        "to another machine", "booted/test_debian.py::test_it_moves_to_another_server"
+    ),
+    "sudo supervisorctl stop all": Elsewhere(
+        "of an installed site", "booted/test_debian.py::test_it_moves_to_another_server"
+    ),
     "deploy/install.sh --service": Elsewhere(
         "root's", "booted/test_debian.py::test_two_sites_do_not_touch_each_other"
     ),
