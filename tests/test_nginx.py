@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import load
@@ -249,7 +250,7 @@ def test_a_request_for_no_name_of_ours_is_closed_without_a_word(plain: Nginx, si
 
 
 # What proxies say of a visitor, in all their dialects
-CLAIMS = {
+CLAIMS: dict[str, Any] = {
     "Forwarded": "for=192.0.2.1;host=evil.example;proto=https",
     "Front-End-Https": "on",
     "X-Forwarded-For": "192.0.2.1",
