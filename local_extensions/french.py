@@ -38,6 +38,7 @@ FRENCH: dict[str, str] = {
     "To run it again with the suggestions and your other answers:": (
         "Pour recommencer avec les suggestions et vos autres réponses :"
     ),
+    "Write your answer behind: {names}": "Écrivez votre réponse après : {names}",
     "{name} is no answer of this template; they are: {names}.": (
         "{name} n'est pas une réponse de ce modèle ; ce sont : {names}."
     ),
@@ -72,6 +73,9 @@ FRENCH: dict[str, str] = {
         "Écrivez un nom d'hôte seul, sans http:// ni port ni chemin."
     ),
     "The tz database has no such zone.": "La base tz ne connaît pas ce fuseau horaire.",
+    "This is an old name, which Debian 13 no longer knows.": (
+        "C'est un ancien nom, que Debian 13 ne connaît plus."
+    ),
     "supervisord binds IPv4 addresses only.": "supervisord n'écoute que sur des adresses IPv4.",
     "Write an IPv4 address, a colon and a port.": (
         "Écrivez une adresse IPv4, un deux-points et un port."
@@ -114,12 +118,13 @@ FRENCH: dict[str, str] = {
         "La socket UNIX {path} compterait {length} octets et le système en admet {limit} : générez"
         " le projet dans un dossier au chemin plus court."
     ),
+    "The template has the line endings of Windows (CRLF), and no shell runs such scripts: git"
+    " config --global core.autocrlf input, then clone it again.": (
+        "Le modèle a les fins de ligne de Windows (CRLF), et aucun shell ne lance de tels scripts :"
+        " git config --global core.autocrlf input, puis clonez-le de nouveau."
+    ),
     "Warning: something already listens on {address} of this machine.": (
         "Attention : un programme écoute déjà sur {address} de cette machine."
-    ),
-    "Warning: the scripts may not be run, as after a zip. In the project: {command}": (
-        "Attention : les scripts ne sont pas exécutables, comme au sortir d'un zip. Dans le projet"
-        " : {command}"
     ),
     # script/demo
     "{argument} is no answer. Write NAME=VALUE, or stop; the names are: {names}.": (
@@ -161,6 +166,10 @@ FRENCH: dict[str, str] = {
         " https, http est redirigé. off sur un poste de travail."
     ),
     "Names under which the site answers": "Les noms auxquels le site répond",
+    # .gitattributes
+    "A shell runs no script whose lines end as those of Windows.": (
+        "Aucun shell ne lance un script dont les lignes finissent comme sous Windows."
+    ),
     # .gitignore
     "Secrets: bootstrap.sh writes them": "Les secrets : bootstrap.sh les écrit",
     "Made by bootstrap.sh and by the running site": (
@@ -610,9 +619,11 @@ FRENCH: dict[str, str] = {
     "One per release; RELEASE in the settings is the name of this folder.": (
         "Un par version ; RELEASE, dans les réglages, est le nom de ce dossier."
     ),
-    "There while the static files are being collected, and after a run that was killed meanwhile": (
-        "Présent pendant la collecte des fichiers statiques, et encore si elle fut tuée en route"
+    "The fingerprint of what the static files were collected from; missing until they all are.": (
+        "L'empreinte de ce dont viennent les fichiers statiques rassemblés ; absente tant qu'ils ne"
+        " le sont pas tous."
     ),
+    "A zip may have lost that right.": "Un zip a pu perdre ce droit.",
     "Sets the site up: venv, requirements, secrets, database, static files.": (
         "Installe le site : venv, dépendances, secrets, base de données, fichiers statiques."
     ),
@@ -627,13 +638,17 @@ FRENCH: dict[str, str] = {
     "Migrates the database and collects the static files, where that is due.": (
         "Migre la base de données et collecte les fichiers statiques, s'il y a lieu."
     ),
-    "A run that was killed may have left half a file, which Django would keep.": (
-        "Une exécution tuée a pu laisser la moitié d'un fichier, que Django garderait."
+    "Of the static files of every app; the settings and the venv tell which apps there are. Their"
+    " times tell nothing: a copy may keep old ones.": (
+        "Celle des fichiers statiques de toutes les applications ; les réglages et le venv disent"
+        " lesquelles. Les dates ne disent rien : une copie peut en garder d'anciennes."
+    ),
+    "Django keeps a file that is as new as its source, also half of one that a killed run left:"
+    " whole.": (
+        "Django garde un fichier aussi récent que sa source, même la moitié qu'a laissée une"
+        " exécution tuée : whole."
     ),
     "Preparing the site ({tasks})": "Préparation du site ({tasks})",
-    "The static files of every app; the settings tell which apps there are.": (
-        "Les fichiers statiques de toutes les applications ; les réglages disent lesquelles il y a."
-    ),
     "Shows a step and runs its commands, whose output goes to the log.": (
         "Montre une étape et lance ses commandes, dont la sortie va au journal."
     ),
@@ -992,6 +1007,24 @@ FRENCH: dict[str, str] = {
     # deploy/server/preflight.py
     "What must be so before a command changes anything, each said with its remedy.": (
         "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède."
+    ),
+    'sun_path, less the ".PID" that supervisord adds while it binds: unix(7), and 4.4BSD\'s on'
+    " macOS": (
+        "sun_path, moins le « .PID » que supervisord ajoute en l'ouvrant : unix(7), et 4.4BSD sur"
+        " macOS"
+    ),
+    "In supervisord.conf it stands for %(here)s, where these characters mean something.": (
+        "Dans supervisord.conf il tient lieu de %(here)s, où ces caractères ont un sens."
+    ),
+    "supervisord cannot work below {folder}, for the character {character}: move the project to a"
+    " folder whose path is without it.": (
+        "supervisord ne peut pas marcher sous {folder}, à cause du caractère {character} : déplacez"
+        " le projet dans un dossier dont le chemin s'en passe."
+    ),
+    "The UNIX socket {path} would have {length} bytes and the system takes {limit}: move the"
+    " project to a folder with a shorter path.": (
+        "La socket UNIX {path} aurait {length} octets et le système en admet {limit} : déplacez le"
+        " projet dans un dossier au chemin plus court."
     ),
     "The folder may be missing yet: then the disk of the next one above counts. With least, no more"
     " than that must be free.": (

@@ -14,6 +14,7 @@ from support.template import LANGUAGES, ROOT
 
 FILES = [
     ".env.example",
+    ".gitattributes",
     ".gitignore",
     "README.md",
     "bootstrap.sh",
