@@ -648,6 +648,9 @@ FRENCH: dict[str, str] = {
         "Django garde un fichier aussi récent que sa source, même la moitié qu'a laissée une"
         " exécution tuée : whole."
     ),
+    "The last second of 1969: some copies bear the first of 1970.": (
+        "La dernière seconde de 1969 : certaines copies portent la première de 1970."
+    ),
     "Preparing the site ({tasks})": "Préparation du site ({tasks})",
     "Shows a step and runs its commands, whose output goes to the log.": (
         "Montre une étape et lance ses commandes, dont la sortie va au journal."

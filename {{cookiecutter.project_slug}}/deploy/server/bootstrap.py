@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from . import preflight, secret_files
@@ -110,7 +111,9 @@ def fingerprint(venv):
             is_source = "/static" in path or path.endswith("/settings.py")
             if is_source and os.path.isfile(path):
                 digest.update(path.encode(errors="surrogateescape"))
-                digest.update(Path(path).read_bytes())
+                with open(path, "rb") as file:
+                    for piece in iter(partial(file.read, 2**20), b""):
+                        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -120,7 +123,8 @@ def forget_static_files(whole):
     if whole:
         shutil.rmtree(STATIC, ignore_errors=True)
     for path in filter(Path.is_file, STATIC.rglob("*")):
-        os.utime(path, (0, 0))
+        #: The last second of 1969: some copies bear the first of 1970.
+        os.utime(path, (-1, -1))
 
 
 def perform(text, *commands, **values):
