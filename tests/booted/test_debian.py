@@ -30,6 +30,8 @@ from support.service_files import filled
 from support.template import ROOT, cookiecutter
 from support.waiting import eventually
 
+from local_extensions.zones import ZONES
+
 # The oldest version that was installed on booted machines. It has no tag, as there is no release yet;
 # its unit, its supervisord's config and plugin, gunicorn's settings and deploy scripts are not today's.
 OLD = "8cdd047"
@@ -370,6 +372,12 @@ def test_reload_loses_no_request(server: Server) -> None:
     assert len(visitors.answers) > 50
     # supervisord alone remains.
     assert len(old & set(server.processes)) == 1
+
+
+def test_it_knows_every_time_zone(machine: Machine) -> None:
+    """That an answer may name; what Django does not find there ends its start."""
+    folder = machine.root / "usr/share/zoneinfo"
+    assert [zone for zone in ZONES if not (folder / zone).is_file()] == []
 
 
 @only("systemd")
