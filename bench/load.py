@@ -63,8 +63,9 @@ def visitors(
     timeout: float = 60,
     rest: float = 0,
     clients: int = CLIENTS,
+    host: str = "127.0.0.1",
 ) -> Iterator[Visits]:
-    """Lets the clients run during the `with` block, and a second before and after it.
+    """Lets the clients ask this host's site during the `with` block, and a second before and after it.
 
     Each rests so many seconds between two requests; without, they take all that the machine has.
     """
@@ -80,10 +81,10 @@ def visitors(
         while not stop.is_set():
             start = time.monotonic()
             kept = connection.sock is not None
-            result = request(connection, path)
+            result = request(connection, path, host)
             if kept and result == "lost":
                 connection = connect()
-                result = request(connection, path)
+                result = request(connection, path, host)
             end = time.monotonic()
             with lock:
                 visits.results[result] += 1
@@ -111,10 +112,10 @@ def visitors(
     print(visits)
 
 
-def request(connection: http.client.HTTPConnection, path: str) -> str:
+def request(connection: http.client.HTTPConnection, path: str, host: str) -> str:
     """Asks for a page, and tells what came of it."""
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Host": host})
         response = connection.getresponse()
     except ConnectionRefusedError:
         return "refused"

@@ -28,7 +28,7 @@ http {{
     include {folder}/enabled.conf;
 }}
 """
-SNIPPETS = ("site.conf", "headers.conf", "upstream.conf")
+SNIPPETS = ("site.conf", "headers.conf", "tls.conf", "upstream.conf")
 
 
 def fill(project: Path, *sources: str) -> list[str]:

@@ -135,12 +135,18 @@ class Template(Way):
         answers = f"bind=127.0.0.1:{self.port}", f"web_interface=127.0.0.1:{free_port()}"
         generate(template, shell, *answers)
         self.code = next(shell.folder.glob("*/bootstrap.sh")).parent
+        self.name_address()
         self.add_slow_page()
         current = shell.folder / "server" / "current"
         self.bin, self.config = current / "venv" / "bin", current / "deploy" / "supervisord.conf"
         self.release("")
         if not self.config.exists():
             shell.fail()
+
+    def name_address(self) -> None:
+        """Has nginx know the site by the address that all visitors here ask for."""
+        facts = self.code / "deploy" / "server" / "facts.py"
+        facts.write_text(facts.read_text().replace("www.example.com", "127.0.0.1"))
 
     def release(self, line: str) -> None:
         self.write_code(line)

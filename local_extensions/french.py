@@ -38,6 +38,7 @@ FRENCH: dict[str, str] = {
     "To run it again with the suggestions and your other answers:": (
         "Pour recommencer avec les suggestions et vos autres réponses :"
     ),
+    "Write your answer behind: {names}": "Écrivez votre réponse après : {names}",
     "{name} is no answer of this template; they are: {names}.": (
         "{name} n'est pas une réponse de ce modèle ; ce sont : {names}."
     ),
@@ -72,6 +73,9 @@ FRENCH: dict[str, str] = {
         "Écrivez un nom d'hôte seul, sans http:// ni port ni chemin."
     ),
     "The tz database has no such zone.": "La base tz ne connaît pas ce fuseau horaire.",
+    "This is an old name, which Debian 13 no longer knows.": (
+        "C'est un ancien nom, que Debian 13 ne connaît plus."
+    ),
     "supervisord binds IPv4 addresses only.": "supervisord n'écoute que sur des adresses IPv4.",
     "Write an IPv4 address, a colon and a port.": (
         "Écrivez une adresse IPv4, un deux-points et un port."
@@ -114,12 +118,13 @@ FRENCH: dict[str, str] = {
         "La socket UNIX {path} compterait {length} octets et le système en admet {limit} : générez"
         " le projet dans un dossier au chemin plus court."
     ),
+    "The template has the line endings of Windows (CRLF), and no shell runs such scripts: git"
+    " config --global core.autocrlf input, then clone it again.": (
+        "Le modèle a les fins de ligne de Windows (CRLF), et aucun shell ne lance de tels scripts :"
+        " git config --global core.autocrlf input, puis clonez-le de nouveau."
+    ),
     "Warning: something already listens on {address} of this machine.": (
         "Attention : un programme écoute déjà sur {address} de cette machine."
-    ),
-    "Warning: the scripts may not be run, as after a zip. In the project: {command}": (
-        "Attention : les scripts ne sont pas exécutables, comme au sortir d'un zip. Dans le projet"
-        " : {command}"
     ),
     # script/demo
     "{argument} is no answer. Write NAME=VALUE, or stop; the names are: {names}.": (
@@ -161,6 +166,10 @@ FRENCH: dict[str, str] = {
         " https, http est redirigé. off sur un poste de travail."
     ),
     "Names under which the site answers": "Les noms auxquels le site répond",
+    # .gitattributes
+    "A shell runs no script whose lines end as those of Windows.": (
+        "Aucun shell ne lance un script dont les lignes finissent comme sous Windows."
+    ),
     # .gitignore
     "Secrets: bootstrap.sh writes them": "Les secrets : bootstrap.sh les écrit",
     "Made by bootstrap.sh and by the running site": (
@@ -238,9 +247,11 @@ FRENCH: dict[str, str] = {
         " aussitôt, celles d'un print() dans une vue aussi."
     ),
     "Only a proxy on this machine may say who the visitor is, and that a request came by https."
-    " nginx asks from this address: deploy/nginx/site.conf.": (
+    " nginx asks from this address, and sets this header: deploy/nginx/site.conf. Another one would"
+    " be the visitor's word.": (
         "Seul un proxy de cette machine peut dire qui est le visiteur, et qu'il est venu en https."
-        " nginx appelle depuis cette adresse : deploy/nginx/site.conf."
+        " nginx appelle depuis cette adresse et pose cet en-tête : deploy/nginx/site.conf. Tout"
+        " autre serait la parole du visiteur."
     ),
     "gunicorn's own control socket would lie in the home folder, where two sites fight for it.": (
         "La socket de contrôle de gunicorn serait dans le dossier personnel, où deux sites se la"
@@ -479,18 +490,21 @@ FRENCH: dict[str, str] = {
         "Le site derrière nginx, en simple HTTP. deploy/install.sh met ce fichier, ou https.conf"
         " s'il y a un certificat, dans /etc/nginx/sites-available, en remplaçant les mots entre @."
     ),
+    "A request for a name that no server here has, or for none, goes to the first one, which closes"
+    " it without a word.": (
+        "Une requête pour un nom qu'aucun serveur d'ici ne porte, ou sans nom, va au premier, qui"
+        " la ferme sans un mot."
+    ),
+    "No name is like this one.": "Aucun nom n'est fait ainsi.",
+    "What is no proper request is closed too.": (
+        "Ce qui n'est pas une requête en règle est fermé aussi."
+    ),
     # deploy/nginx/https.conf
     "The site behind nginx, by HTTPS, with the certificate that certbot keeps. deploy/install.sh"
     " puts this file into /etc/nginx/sites-available, with the words between @ filled in.": (
         "Le site derrière nginx, en HTTPS, avec le certificat que certbot tient à jour."
         " deploy/install.sh met ce fichier dans /etc/nginx/sites-available, en remplaçant les mots"
         " entre @."
-    ),
-    "What every browser since 2014 speaks; older protocols are broken.": (
-        "Ce que parle tout navigateur depuis 2014 ; les protocoles plus anciens sont percés."
-    ),
-    "A visitor who comes back within a day need not negotiate anew.": (
-        "Un visiteur qui revient dans la journée n'a pas à renégocier."
     ),
     "Browsers that came by https once come by https for a year.": (
         "Un navigateur venu une fois en https vient en https pendant un an."
@@ -513,6 +527,14 @@ FRENCH: dict[str, str] = {
         " sa réponse d'un coup. Secondes entre deux signes de vie d'un visiteur, et plus grand"
         " envoi."
     ),
+    "Who tries passwords: the address, of IPv6 its half, for a visitor may have all of the"
+    " other.": (
+        "Qui essaie des mots de passe : son adresse, ou sa moitié en IPv6, car un visiteur peut"
+        " avoir toute l'autre."
+    ),
+    "Where a router leads another port here, browsers say so, and Django compares.": (
+        "Si un routeur mène ici un autre port, les navigateurs le disent, et Django compare."
+    ),
     "Asked again, a page that hangs would only hang again: gunicorn gives up after 20 seconds.": (
         "Redemandée, une page bloquée le serait encore : gunicorn y renonce au bout de 20 secondes."
     ),
@@ -529,6 +551,13 @@ FRENCH: dict[str, str] = {
         "Un en-tête ajouté ici remplace tous ceux d'au-dessus : les pages de Django ont les leurs,"
         " mais pas celui-ci."
     ),
+    "Twenty at once: who mistypes a password does not notice.": (
+        "Vingt d'un coup : qui se trompe de mot de passe n'en remarque rien."
+    ),
+    "The site's user could place a link to a file of another site, which nginx may read.": (
+        "L'utilisateur du site pourrait poser un lien vers un fichier d'un autre site, que nginx"
+        " peut lire."
+    ),
     "The compressed files that collectstatic has made": (
         "Les fichiers comprimés qu'a faits collectstatic"
     ),
@@ -536,6 +565,19 @@ FRENCH: dict[str, str] = {
         "Sous un nom qui porte une empreinte, le contenu ne change jamais."
     ),
     "Lists of files, for Django alone": "Des listes de fichiers, pour Django seul",
+    "Too many logins from your address. Please try again in a minute.": (
+        "Trop de connexions depuis votre adresse. Réessayez dans une minute."
+    ),
+    # deploy/nginx/tls.conf
+    "How https.conf speaks TLS; deploy/install.sh puts this file into /etc/nginx/snippets.": (
+        "Comment https.conf parle TLS ; deploy/install.sh met ce fichier dans /etc/nginx/snippets."
+    ),
+    "What every browser since 2014 speaks; older protocols are broken.": (
+        "Ce que parle tout navigateur depuis 2014 ; les protocoles plus anciens sont percés."
+    ),
+    "A visitor who comes back within a day need not negotiate anew.": (
+        "Un visiteur qui revient dans la journée n'a pas à renégocier."
+    ),
     # deploy/nginx/upstream.conf
     "How nginx reaches gunicorn; deploy/install.sh puts this file into /etc/nginx/snippets. Three"
     " times the same address: where a gunicorn is killed before it answers, nginx asks another,"
@@ -544,6 +586,11 @@ FRENCH: dict[str, str] = {
         " /etc/nginx/snippets. Trois fois la même adresse : si un gunicorn est tué avant de"
         " répondre, nginx demande à un autre, et le visiteur ne remarque rien. Ce qui change des"
         " données (POST), il ne l'envoie jamais deux fois."
+    ),
+    "What each address may send to a login form in the long run; site.conf says to which, and how"
+    " many at once.": (
+        "Ce que chaque adresse peut envoyer à la longue à un formulaire de connexion ; site.conf"
+        " dit auquel, et combien d'un coup."
     ),
     # deploy/release.sh
     "Puts the code of this folder into service on a server, without losing a request."
@@ -625,8 +672,9 @@ FRENCH: dict[str, str] = {
     "One per release; RELEASE in the settings is the name of this folder.": (
         "Un par version ; RELEASE, dans les réglages, est le nom de ce dossier."
     ),
-    "There while the static files are being collected, and after a run that was killed meanwhile": (
-        "Présent pendant la collecte des fichiers statiques, et encore si elle fut tuée en route"
+    "The fingerprint of what the static files were collected from; missing until they all are.": (
+        "L'empreinte de ce dont viennent les fichiers statiques rassemblés ; absente tant qu'ils ne"
+        " le sont pas tous."
     ),
     "Sets the site up: venv, requirements, secrets, database, static files.": (
         "Installe le site : venv, dépendances, secrets, base de données, fichiers statiques."
@@ -634,6 +682,7 @@ FRENCH: dict[str, str] = {
     "To fill the folder: venv/bin/pip download -r requirements.txt -d DIR": (
         "Pour remplir le dossier : venv/bin/pip download -r requirements.txt -d DOSSIER"
     ),
+    "A zip may have lost that right.": "Un zip a pu perdre ce droit.",
     "A venv that is half-made, moved or of another Python is made anew; one with other requirements"
     " is brought up to date.": (
         "Un venv inachevé, déplacé ou fait par un autre Python est refait ; si seules les"
@@ -642,12 +691,19 @@ FRENCH: dict[str, str] = {
     "Migrates the database and collects the static files, where that is due.": (
         "Migre la base de données et collecte les fichiers statiques, s'il y a lieu."
     ),
-    "A run that was killed may have left half a file, which Django would keep.": (
-        "Une exécution tuée a pu laisser la moitié d'un fichier, que Django garderait."
-    ),
     "Preparing the site ({tasks})": "Préparation du site ({tasks})",
-    "The static files of every app; the settings tell which apps there are.": (
-        "Les fichiers statiques de toutes les applications ; les réglages disent lesquelles il y a."
+    "Of the static files of every app; the settings and the venv tell which apps there are. Their"
+    " times tell nothing: a copy may keep old ones.": (
+        "Celle des fichiers statiques de toutes les applications ; les réglages et le venv disent"
+        " lesquelles. Les dates ne disent rien : une copie peut en garder d'anciennes."
+    ),
+    "Django keeps a file that is as new as its source, also half of one that a killed run left:"
+    " whole.": (
+        "Django garde un fichier aussi récent que sa source, même la moitié qu'a laissée une"
+        " exécution tuée : whole."
+    ),
+    "The last second of 1969: some copies bear the first of 1970.": (
+        "La dernière seconde de 1969 : certaines copies portent la première de 1970."
     ),
     "Shows a step and runs its commands, whose output goes to the log.": (
         "Montre une étape et lance ses commandes, dont la sortie va au journal."
@@ -696,6 +752,10 @@ FRENCH: dict[str, str] = {
     "Shows a change, and calls what makes it.": "Montre un changement, et appelle ce qui le fait.",
     "Returns whether the file was another. One that is there keeps its owner and its mode.": (
         "Dit si le fichier était autre. S'il existe, il garde son propriétaire et ses droits."
+    ),
+    "One of nginx, with the rights that logrotate gives to those that follow. Returns whether there"
+    " was none.": (
+        "Un journal de nginx, avec les droits que logrotate donne aux suivants. Dit s'il manquait."
     ),
     "Returns whether the link led elsewhere.": "Dit si le lien menait ailleurs.",
     "A file, a link, or a folder with all that it holds.": (
@@ -935,9 +995,6 @@ FRENCH: dict[str, str] = {
     "There is no first release, as said above: nothing was started.": (
         "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."
     ),
-    "SQLite gives its journals the mode of the database.": (
-        "SQLite donne à ses journaux les droits de la base de données."
-    ),
     "Where there is a certificate. Returns whether the site must be told.": (
         "S'il y a un certificat. Dit si le site doit l'apprendre."
     ),
@@ -1020,6 +1077,11 @@ FRENCH: dict[str, str] = {
     "What must be so before a command changes anything, each said with its remedy.": (
         "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède."
     ),
+    'sun_path, less the ".PID" that supervisord adds while it binds: unix(7), and 4.4BSD\'s on'
+    " macOS": (
+        "sun_path, moins le « .PID » que supervisord ajoute en l'ouvrant : unix(7), et 4.4BSD sur"
+        " macOS"
+    ),
     "The folder may be missing yet: then the disk of the next one above counts. With least, no more"
     " than that must be free.": (
         "Le dossier peut manquer encore : alors compte le disque du premier au-dessus. Avec least,"
@@ -1029,6 +1091,19 @@ FRENCH: dict[str, str] = {
     " {program} again.": (
         "Le disque de {folder} a {free} Mo de libres et il en faut {needed} au site : faites de la"
         " place et relancez {program}."
+    ),
+    "In supervisord.conf it stands for %(here)s, where these characters mean something.": (
+        "Dans supervisord.conf il tient lieu de %(here)s, où ces caractères ont un sens."
+    ),
+    "supervisord cannot work below {folder}, for the character {character}: move the project to a"
+    " folder whose path is without it.": (
+        "supervisord ne peut pas marcher sous {folder}, à cause du caractère {character} : déplacez"
+        " le projet dans un dossier dont le chemin s'en passe."
+    ),
+    "The UNIX socket {path} would have {length} bytes and the system takes {limit}: move the"
+    " project to a folder with a shorter path.": (
+        "La socket UNIX {path} aurait {length} octets et le système en admet {limit} : déplacez le"
+        " projet dans un dossier au chemin plus court."
     ),
     "No program may listen on these addresses yet; they stand in this config.": (
         "Aucun programme ne doit déjà écouter sur ces adresses, qui sont dans cette configuration."
@@ -1192,6 +1267,13 @@ FRENCH: dict[str, str] = {
     "Moves those of the rehearsal: the site, which serves, never sees half of one.": (
         "Déplace ceux de la répétition : le site, qui sert, n'en voit jamais une moitié."
     ),
+    "nginx follows a link only if its owner owns the target too; root may have made this one.": (
+        "nginx ne suit un lien que si son propriétaire a aussi la cible ; celui-ci est peut-être de"
+        " root."
+    ),
+    "The site keeps what it writes to itself, and nginx sends these.": (
+        "Le site garde pour lui ce qu'il écrit, et ceux-ci, nginx les envoie."
+    ),
     "A name under which the site answers.": "Un nom auquel le site répond.",
     "The site that visitors see must be this release.": (
         "Le site que voient les visiteurs doit être cette version."
@@ -1298,6 +1380,7 @@ FRENCH: dict[str, str] = {
         " et copient ses données."
     ),
     "Where certbot keeps the certificate of this name": "Où certbot garde le certificat de ce nom",
+    "Those of this site that nginx writes": "Ceux de ce site que tient nginx",
     "The name of the first site's service: for this one, supervisorctl needs no options.": (
         "Le nom du service du premier site : pour lui, supervisorctl se passe d'options."
     ),
@@ -1605,6 +1688,21 @@ FRENCH: dict[str, str] = {
         "supervisord remplace tout fichier : seule peut partir une socket que nul n'écoute."
     ),
     "SIGHUP means reload.": "SIGHUP veut dire reload.",
+    # deploy/supervisor_plugin/failed_logins.py
+    "Logs who tries passwords at supervisord's web interface.": (
+        "Note qui essaie des mots de passe à l'interface web de supervisord."
+    ),
+    "One line in supervisord's log for each wrong password, with the address.": (
+        "Une ligne au journal de supervisord par mot de passe faux, avec l'adresse."
+    ),
+    "A browser asks without a password first. supervisorctl comes by a UNIX socket, without an"
+    " address.": (
+        "Un navigateur demande d'abord sans mot de passe. supervisorctl vient par une socket UNIX,"
+        " sans adresse."
+    ),
+    "Failed login to the web interface from {address}": (
+        "Connexion refusée à l'interface web depuis {address}"
+    ),
     # deploy/supervisor_plugin/fd_store.py
     "Has systemd hold the listening sockets while supervisord itself restarts: visitors wait.": (
         "Confie à systemd les sockets d'écoute pendant que supervisord lui-même redémarre : les"
@@ -1941,14 +2039,15 @@ FRENCH: dict[str, str] = {
     "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
     "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
     " sockets of FastCGI groups open while their processes restart, notes which processes are"
-    " ready, tries again what has failed, refuses a config that cannot work, shows any log, and"
-    " says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which"
-    " needs this one.": (
+    " ready, tries again what has failed, refuses a config that cannot work, shows any log, logs"
+    " failed logins, and says in a sentence why supervisord cannot start. supervisorctl loads"
+    " rolling_restart, which needs this one.": (
         "supervisord charge ce module, qui revient aux processus quand il le faut, garde ouvertes"
         " les sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels"
         " processus sont prêts, réessaie ce qui a échoué, refuse une configuration qui ne peut pas"
-        " marcher, montre tout journal, et dit en une phrase pourquoi supervisord ne peut pas"
-        " démarrer. supervisorctl charge rolling_restart, qui a besoin de celui-ci."
+        " marcher, montre tout journal, note les connexions refusées, et dit en une phrase pourquoi"
+        " supervisord ne peut pas démarrer. supervisorctl charge rolling_restart, qui a besoin de"
+        " celui-ci."
     ),
     "Imported as supervisord reads its config: its programs, started later, get no more. What"
     " systemd says, fd_store.py has taken.": (
@@ -2110,6 +2209,13 @@ FRENCH: dict[str, str] = {
     "Django's commands for this site: venv/bin/python manage.py help": (
         "Les commandes de Django pour ce site : venv/bin/python manage.py help"
     ),
+    # pages/apps.py
+    "The app of the pages.": "L'application des pages.",
+    "One line, with the address of who tried.": "Une ligne, avec l'adresse de qui a essayé.",
+    "As JSON, what was typed can neither end the line nor give orders to a terminal.": (
+        "En JSON, ce qui a été tapé ne peut ni clore la ligne ni donner d'ordre à un terminal."
+    ),
+    "Failed login from %s as %s": "Connexion refusée depuis %s sous le nom %s",
     # pages/templates/400.html
     "Bad request": "Requête incorrecte",
     "The server could not understand what your browser sent.": (
@@ -2224,6 +2330,12 @@ FRENCH: dict[str, str] = {
     "Safe unless said otherwise: a server that forgets its .env sends visitors to https.": (
         "Sûr sauf avis contraire : un serveur qui oublie son .env renvoie les visiteurs en https."
     ),
+    "What the site writes is for itself and its group: the database holds its visitors' data. What"
+    " visitors may read gets its own rights: static files and uploads, and their folders.": (
+        "Ce que le site écrit est pour lui et son groupe : la base contient les données de ses"
+        " visiteurs. Ce que les visiteurs peuvent lire a ses propres droits : fichiers statiques et"
+        " envois, et leurs dossiers."
+    ),
     "Opening the file anew for each request costs more than the queries.": (
         "Rouvrir le fichier à chaque requête coûte plus que les lectures elles-mêmes."
     ),
@@ -2260,6 +2372,9 @@ FRENCH: dict[str, str] = {
     ),
     "Pages load nothing from elsewhere and run no script of their own text.": (
         "Les pages ne chargent rien d'ailleurs et n'exécutent aucun script écrit dans leur texte."
+    ),
+    "Makes a warning without a traceback of what is a visitor's fault.": (
+        "Fait un avertissement, sans trace d'appels, de ce qui est la faute d'un visiteur."
     ),
     "Everything goes to standard error, which supervisord keeps in var/log.": (
         "Tout va à la sortie d'erreur, que supervisord garde dans var/log."

@@ -5,11 +5,9 @@ What only a mistake in the template could break is the tests' work.
 
 import configparser
 import os
-import shlex
-import stat
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from .translations import gettext_noop, printable, translate
@@ -31,8 +29,8 @@ class Unusable(Exception):
 def validate(language: str, taken: Iterable[str]) -> int:
     """Checks the project in the current folder; says what is wrong on stderr, returns the exit code.
 
-    0: it works here, once what the warnings tell is mended: addresses that are `taken` at the
-    moment, scripts that may not be run. 1: it cannot work here.
+    0: it works here, once what a warning tells is mended: addresses that are `taken` at the moment.
+    1: it cannot work here.
     """
 
     def say(text: str, **details: object) -> None:
@@ -42,6 +40,7 @@ def validate(language: str, taken: Iterable[str]) -> int:
     try:
         check_characters(str(Path.cwd()))
         check_socket_path(socket_path())
+        check_line_endings()
     except Unusable as unusable:
         say(unusable.text, **unusable.details)
         return 1
@@ -50,13 +49,7 @@ def validate(language: str, taken: Iterable[str]) -> int:
             gettext_noop("Warning: something already listens on {address} of this machine."),
             address=address,
         )
-    if scripts := sorted(scripts_without_run_bit()):
-        say(
-            gettext_noop(
-                "Warning: the scripts may not be run, as after a zip. In the project: {command}"
-            ),
-            command=shlex.join(["chmod", "+x", *scripts]),
-        )
+    let_scripts_run()
     return 0
 
 
@@ -103,9 +96,21 @@ def check_socket_path(path: Path) -> None:
         )
 
 
-def scripts_without_run_bit() -> Iterator[str]:
-    """The files below the current folder that begin with #! and that their owner may not run."""
+def check_line_endings() -> None:
+    """Raises Unusable where the template has the line endings of Windows: Jinja keeps them."""
+    for path in Path().rglob("*.sh"):
+        if b"\r" in path.read_bytes():
+            raise Unusable(
+                gettext_noop(
+                    "The template has the line endings of Windows (CRLF), and no shell runs such"
+                    " scripts: git config --global core.autocrlf input, then clone it again."
+                )
+            )
+
+
+def let_scripts_run() -> None:
+    """Gives whoever may read it the right to run what begins with #!: a template from a zip lost it."""
     for path in Path().rglob("*"):
-        is_script = path.is_file() and path.read_bytes().startswith(b"#!")
-        if is_script and not path.stat().st_mode & stat.S_IXUSR:
-            yield str(path)
+        if path.is_file() and path.read_bytes().startswith(b"#!"):
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode & 0o444) >> 2)

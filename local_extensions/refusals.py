@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import click
 from click.core import ParameterSource
 
-from .answers import RULES, TEMPLATE_CODE, Problem, problems
+from .answers import EXAMPLES, RULES, TEMPLATE_CODE, Problem, problems
 from .suggestions import suggestion
 from .translations import gettext_noop, translate
 
@@ -34,13 +34,17 @@ def refusal(answers: Mapping[str, object]) -> str:
         translate("To run it again with the suggestions and your other answers:", language),
         command({name: str(answers.get(name)) for name in RULES} | suggestions),
     ]
+    if missing := [name for name, value in suggestions.items() if not value]:
+        text = translate("Write your answer behind: {names}", language)
+        parts.append(text.format(names=" ".join(f"{name}=" for name in missing)))
     return "\n\n".join(parts)
 
 
 def describe(problem: Problem, suggested: str, language: str) -> str:
     """A wrong answer, in three lines."""
     reason = translate(problem.refused.reason, language).format(**problem.refused.details)
-    remedy = translate("For example: {example}", language).format(example=suggested)
+    example = suggested or EXAMPLES[problem.answer]
+    remedy = translate("For example: {example}", language).format(example=example)
     return f"{problem.answer} = {problem.value!r}\n    {reason}\n    {remedy}"
 
 

@@ -3,21 +3,21 @@
 import posixpath
 import re
 import unicodedata
-import zoneinfo
 from collections.abc import Iterator, Mapping
 
 from slugify import slugify
 
 from .answers import EXAMPLES, RULES, Refused
+from .zones import NEW_NAMES, ZONES
 
 
 def suggestion(answer: str, value: object, answers: Mapping[str, object]) -> str:
-    """The first candidate that the rules accept; the example where there is none."""
+    """The first candidate that the rules accept; empty where nothing can be made of the value."""
     for candidate in candidates(answer, str(value)):
         others = {name: answers.get(name) for name in ("bind", "web_interface") if name != answer}
         if is_good(answer, candidate) and candidate not in others.values():
             return candidate
-    return EXAMPLES[answer]
+    return ""
 
 
 def is_good(answer: str, value: str) -> bool:
@@ -48,6 +48,7 @@ def candidates(answer: str, value: str) -> Iterator[str]:
             yield from zones(value)
         case "bind" | "web_interface":
             yield from addresses(value)
+            yield EXAMPLES[answer]
         case "install_dir":
             path = posixpath.normpath(f"/{value}".replace("//", "/"))
             yield path
@@ -66,11 +67,12 @@ def slugs(name: str) -> Iterator[str]:
 
 
 def zones(value: str) -> Iterator[str]:
-    """Zones of the tz database that are spelled like the value, or whose city is."""
+    """Zones of the tz database that are spelled like the value, or whose city is; of an old name, the new."""
     wanted = value.strip().replace(" ", "_").lower()
-    names = sorted(zoneinfo.available_timezones())
-    yield from (name for name in names if name.lower() == wanted)
-    yield from (name for name in names if name.lower().rpartition("/")[2] == wanted)
+    names = sorted([*ZONES, *NEW_NAMES])
+    spelled = [name for name in names if name.lower() == wanted]
+    spelled += [name for name in names if name.lower().rpartition("/")[2] == wanted]
+    yield from (NEW_NAMES.get(name, name) for name in spelled)
 
 
 def addresses(value: str) -> Iterator[str]:

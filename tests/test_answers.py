@@ -98,6 +98,13 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             "UTC\n",
             "GMT+25",
             "tzdata.zi",
+            "US/Pacific",
+            "Asia/Calcutta",
+            "GMT",
+            "EST5EDT",
+            "posixrules",
+            "localtime",
+            "Factory",
         ],
     ),
     "bind": (

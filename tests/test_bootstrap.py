@@ -430,7 +430,7 @@ def test_pip_comes_from_whatever_debian_package_is_there(
 ) -> None:
     shutil.rmtree(complete.path / "venv")
     with without(complete, *missing) as site:
-        assert steps(site.bootstrap("pip")) == [venv, INSTALL["pip"], STATIC]
+        assert steps(site.bootstrap("pip")) == [venv, INSTALL["pip"]]
         site.check()
     assert made_by in (complete.path / "venv" / "pyvenv.cfg").read_text()
 
@@ -542,15 +542,38 @@ def test_a_disk_that_gets_full_is_said(
         site.check()
 
 
+@pytest.mark.parametrize("name", ["100%", 'a"b', "a[b", "a\nb", "\udce9", "d" * 90])
+def test_a_folder_that_the_config_cannot_hold_is_said(
+    new: Callable[..., Bootstrapped], name: str
+) -> None:
+    site = new()
+    site.path = site.path.rename(site.path.parent / name)
+    sentence = refusal(site.bootstrap(check=False))
+    said = " bytes and the system takes " if name[0] == "d" else "cannot work below "
+    assert said in sentence
+    assert "move the project to a folder" in sentence
+    assert not (site.path / "venv").exists()
+
+
+def test_from_a_zip_its_scripts_run_again(complete: Bootstrapped) -> None:
+    scripts = [complete.path / "manage.py", *complete.path.glob("deploy/*.sh")]
+    for script in (complete.path / "bootstrap.sh", *scripts):
+        script.chmod(0o644)
+    complete.run("sh", *complete.command, env=complete.environment("uv"))
+    assert all(os.access(script, os.X_OK) for script in scripts)
+    assert steps(complete.bootstrap()) == []
+
+
 @pytest.mark.parametrize("port", ["port", "web_port"])
 def test_a_taken_port_is_said(complete: Bootstrapped, port: str) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", getattr(complete, port)))
         holder.listen()
-        sentence = refusal(complete.bootstrap(check=False))
-    assert sentence == (
+        done = complete.bootstrap()
+    assert "Everything is in place." in done.stdout
+    assert done.stderr == (
         f"127.0.0.1:{getattr(complete, port)} cannot be used (Address already in use): stop the"
-        " program that listens there, or change the address in deploy/supervisord.conf."
+        " program that listens there, or change the address in deploy/supervisord.conf.\n"
     )
     assert steps(complete.bootstrap()) == []
 
@@ -597,6 +620,12 @@ def test_it_can_run_while_the_site_runs(complete: Bootstrapped) -> None:
 def change_a_static_file(site: Bootstrapped) -> None:
     with (site.path / "pages" / "static" / "pages" / "site.css").open("a") as css:
         css.write("p { margin: 0 }\n")
+
+
+def copy_a_static_file_with_its_time(site: Bootstrapped) -> None:
+    """As tar and rsync -a do."""
+    change_a_static_file(site)
+    os.utime(site.path / "pages" / "static" / "pages" / "site.css", (0, 0))
 
 
 def add_an_app(site: Bootstrapped, name: str = "news") -> Path:
@@ -649,10 +678,11 @@ def remove(name: str) -> Callable[[Bootstrapped], None]:
     ("spoil", "redone"),
     [
         (change_the_requirements, [INSTALL["uv"], STATIC]),
-        (uninstall_a_package, [INSTALL["uv"], STATIC]),
+        (uninstall_a_package, [INSTALL["uv"]]),
         (add_a_migration, [DATABASE]),
         (remove("var/db.sqlite3"), [DATABASE]),
         (change_a_static_file, [STATIC]),
+        (copy_a_static_file_with_its_time, [STATIC]),
         (change_a_static_file_of_another_app, [STATIC]),
         (add_an_app, [STATIC]),
         (remove("var/static"), [STATIC]),
@@ -718,7 +748,7 @@ def test_a_venv_that_cannot_serve_is_made_anew(
     complete: Bootstrapped, spoil: Callable[[Bootstrapped], None]
 ) -> None:
     spoil(complete)
-    assert steps(complete.bootstrap()) == [*NEW_VENV["uv"], STATIC]
+    assert steps(complete.bootstrap()) == NEW_VENV["uv"]
     complete.check()
 
 
@@ -726,10 +756,7 @@ def test_its_own_venv_may_be_active(complete: Bootstrapped) -> None:
     """What is made anew is not made with the Python that lies in it."""
     (complete.path / "venv" / "bootstrap.stamp").unlink()
     path = f"{complete.path}/venv/bin:{complete.environment('uv')['PATH']}"
-    assert steps(complete.bootstrap(env={**ENVIRONMENT, "PATH": path})) == [
-        *NEW_VENV["uv"],
-        STATIC,
-    ]
+    assert steps(complete.bootstrap(env={**ENVIRONMENT, "PATH": path})) == NEW_VENV["uv"]
     complete.check()
 
 

@@ -14,6 +14,7 @@ from support.template import LANGUAGES, ROOT
 
 FILES = [
     ".env.example",
+    ".gitattributes",
     ".gitignore",
     "README.md",
     "bootstrap.sh",
@@ -30,6 +31,7 @@ FILES = [
     "deploy/nginx/http.conf",
     "deploy/nginx/https.conf",
     "deploy/nginx/site.conf",
+    "deploy/nginx/tls.conf",
     "deploy/nginx/upstream.conf",
     "deploy/release.sh",
     "deploy/restore.sh",
@@ -59,6 +61,7 @@ FILES = [
     "deploy/server/venvs.py",
     "deploy/supervisor_plugin/__init__.py",
     "deploy/supervisor_plugin/config_check.py",
+    "deploy/supervisor_plugin/failed_logins.py",
     "deploy/supervisor_plugin/fd_store.py",
     "deploy/supervisor_plugin/held_sockets.py",
     "deploy/supervisor_plugin/pace.py",
@@ -87,6 +90,7 @@ FILES = [
     "docs/troubles.md",
     "manage.py",
     "pages/__init__.py",
+    "pages/apps.py",
     "pages/static/pages/icon.svg",
     "pages/static/pages/site.css",
     "pages/templates/400.html",

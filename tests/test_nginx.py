@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import load
 import pytest
@@ -34,7 +37,8 @@ HEADERS = {
 }
 
 
-# A page that the template has not: it counts what is sent to it, and takes its time.
+# Pages that the template has not. One counts what is sent to it, and takes its time; the other
+# says what Django takes for the site's own address.
 COUNT = """
 import os
 import time
@@ -53,7 +57,11 @@ def count(request):
     return HttpResponse("counted")
 
 
-urlpatterns += [path("count", count)]
+def address(request):
+    return HttpResponse(request.build_absolute_uri("/"))
+
+
+urlpatterns += [path("count", count), path("address", address)]
 """
 
 
@@ -73,6 +81,11 @@ def site(bake: Callable[..., Project], made_venv: Path, short_folder: Path) -> I
     copy_venv(made_venv, path / "venv")
     site = Site(path, port, web_port)
     site.run("./bootstrap.sh")
+    # As whoever has a larger disk moves it; and as release.sh publishes static files.
+    shutil.move(path / "var", path.parent / "data")
+    (path / "var").symlink_to("../data")
+    for file in path.glob("var/static/**/*.gz"):
+        file.chmod(0o644)
     with next(path.glob("*/urls.py")).open("a") as urls:
         urls.write(COUNT)
     site.start()
@@ -168,6 +181,138 @@ def test_nothing_else_is_served(plain: Nginx, path: str) -> None:
     assert "SQLite" not in response.text
 
 
+@pytest.mark.usefixtures("as_root")
+def test_nginx_follows_a_link_only_to_what_is_its_owners(plain: Nginx, site: Site) -> None:
+    """As another site's files: nginx may read them, and the user who places the link may not."""
+    static, other = site.path / "var" / "static", site.path.parent / "other"
+    other.mkdir()
+    (other / "env.txt").write_text("SECRET_KEY=")
+    (static / "own.txt").write_text("own")
+    links = {
+        "secret.txt": other / "env.txt",
+        "folder": other,
+        "own.css.gz": other / "env.txt",
+        "link.txt": Path("own.txt"),
+    }
+    for name, target in links.items():
+        (static / name).symlink_to(target)
+    (static / "own.css").write_text("own")
+    for name in ("own.txt", "own.css", *links):
+        os.chown(static / name, 1, 1, follow_symlinks=False)
+    compressed = plain.get("/static/own.css", **{"Accept-Encoding": "gzip"})
+    assert "SECRET" not in compressed.text
+    assert plain.get("/static/secret.txt").status == 403
+    assert plain.get("/static/folder/env.txt").status == 403
+    assert plain.get("/static/link.txt").text == "own"
+
+    page = static_file(plain.get("/"))
+    static.rename(other / "static")
+    static.symlink_to(other / "static")
+    assert plain.get(page).status == 200
+    static.unlink()
+    static.symlink_to(other)
+    os.chown(static, 1, 1, follow_symlinks=False)
+    assert plain.get("/static/env.txt").status == 403
+    static.unlink()
+    (other / "static").rename(static)
+
+
+def answer_to(connection: socket.socket, *lines: str) -> bytes:
+    """All that comes back for this request."""
+    with connection, suppress(ConnectionError):
+        connection.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+        return b"".join(iter(partial(connection.recv, 4096), b""))
+    return b""
+
+
+NOT_THIS_SITE = [
+    ("GET / HTTP/1.1", "Host: evil.example"),
+    ("GET / HTTP/1.1", f"Host: {ASCII_DOMAIN}.evil.example"),
+    ("GET / HTTP/1.1", f"Host: evil-{ASCII_DOMAIN}"),
+    ("GET / HTTP/1.1", "Host: 127.0.0.1"),
+    ("GET / HTTP/1.1", "Host: [::1]:80"),
+    ("GET / HTTP/1.1", "Host: "),
+    ("GET / HTTP/1.0",),
+    ("GET http://evil.example/ HTTP/1.1", f"Host: {ASCII_DOMAIN}"),
+]
+
+
+def test_a_request_for_no_name_of_ours_is_closed_without_a_word(plain: Nginx, site: Site) -> None:
+    for lines in NOT_THIS_SITE:
+        assert answer_to(plain.connect(), *lines) == b"", lines
+    assert "HTTP_HOST" not in site.logs()
+    # What asks gunicorn itself is told, and costs the log one line.
+    assert site.get("/", Host="evil.example").status == 400
+    eventually(lambda: "evil.example" in site.logs())
+    (line,) = [line for line in site.logs().splitlines() if "evil.example" in line]
+    assert " WARNING django.security.DisallowedHost: Invalid HTTP_HOST header" in line
+    assert "Traceback" not in site.logs()
+
+
+# What proxies say of a visitor, in all their dialects
+CLAIMS: dict[str, Any] = {
+    "Forwarded": "for=192.0.2.1;host=evil.example;proto=https",
+    "Front-End-Https": "on",
+    "X-Forwarded-For": "192.0.2.1",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "443",
+    "X-Forwarded-Protocol": "ssl",
+    "X-Forwarded-Scheme": "https",
+    "X-Forwarded-Ssl": "on",
+    "X-Url-Scheme": "https",
+}
+
+
+def test_what_a_visitor_claims_to_be_is_ignored(plain: Nginx, site: Site) -> None:
+    claims = {**CLAIMS, "X-Forwarded-Proto": "https"}
+    assert plain.get("/address", **claims).text == f"http://{ASCII_DOMAIN}/"
+    # Of a program on this machine, gunicorn believes what nginx would say, and nothing else.
+    assert site.get("/address", **CLAIMS).text == f"http://127.0.0.1:{site.port}/"
+
+
+def log_in(nginx: Nginx, origin: str, client: str, name: str = "zoe") -> Response:
+    """Sends the admin's login form with a wrong password, as a browser at this address does."""
+    scheme, _, host = origin.partition("://")
+    get = nginx.get_by_tls if scheme == "https" else nginx.get
+    page = get("/admin/login/", client, Host=host)
+    cookie = page.headers["Set-Cookie"].partition(";")[0]
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert token
+    form = urlencode({"csrfmiddlewaretoken": token[1], "username": name, "password": "x"})
+    headers = {"Host": host, "Origin": origin, "Referer": f"{origin}/", "Cookie": cookie}
+    return nginx.post("/admin/login/", form, client, scheme == "https", **headers)
+
+
+def test_a_port_in_the_address_breaks_no_login(plain: Nginx) -> None:
+    """As where a router leads its port 8080 to nginx's 80."""
+    for host in (ASCII_DOMAIN, f"{ASCII_DOMAIN}:8080"):
+        assert log_in(plain, f"http://{host}", "127.0.0.21").status == 200
+        assert plain.get("/address", Host=host).text == f"http://{host}/"
+
+
+def test_a_failed_login_is_logged_in_one_line_with_its_address(plain: Nginx, site: Site) -> None:
+    name = "zoe\n127.0.0.1 \x1b[31m\u202e"
+    log_in(plain, f"http://{ASCII_DOMAIN}", "127.0.0.22", name)
+    line = r"WARNING pages\.apps: Failed login from 127\.0\.0\.22 as \"zoe[ -~]*\"\n"
+    eventually(lambda: re.search(line, site.logs()))
+    assert site.logs().count("127.0.0.22") == 1
+
+
+def test_who_tries_passwords_is_slowed_down(plain: Nginx) -> None:
+    """But nobody else, and nothing else."""
+    attempts = ("/admin/login/", "/admin//l%6Fgin/?next=/", "/accounts/login")
+    statuses = [plain.post(attempts[n % 3], client="127.0.0.23").status for n in range(30)]
+    assert set(statuses[:21]) <= {403, 404}
+    assert statuses.count(429) >= 8
+    response = plain.post("/admin/login/", client="127.0.0.23")
+    assert response.status == 429
+    assert "Please try again in a minute." in response.text
+    check_headers(response)
+    assert plain.post("/admin/login/", client="127.0.0.24").status == 403
+    assert plain.get("/admin/login/", client="127.0.0.23").status == 200
+    assert {plain.post(f"/count?x{n}", client="127.0.0.23").status for n in range(25)} == {200}
+
+
 def test_a_visit_is_logged_once(plain: Nginx, site: Site) -> None:
     """By nginx, with the address that it saw."""
     plain.get("/no-such-page?visit", client="127.0.0.9", **{"X-Forwarded-For": "203.0.113.7"})
@@ -197,13 +342,13 @@ def killing(site: Site) -> Iterator[None]:
 
 
 def test_killed_workers_cost_no_visitor_a_page(plain: Nginx, site: Site) -> None:
-    with load.visitors(plain.port) as visits, killing(site):
+    with load.visitors(plain.port, host=ASCII_DOMAIN) as visits, killing(site):
         time.sleep(6)
     assert visits.failures == {}
 
 
 def test_killing_every_gunicorn_costs_no_visitor_a_page(plain: Nginx, site: Site) -> None:
-    with load.visitors(plain.port) as visits:
+    with load.visitors(plain.port, host=ASCII_DOMAIN) as visits:
         site.kill_every_gunicorn()
         eventually(lambda: len(site.masters()) == 2)
     assert visits.failures == {}
@@ -273,3 +418,21 @@ def test_plain_http_leads_to_https(secure: Nginx) -> None:
     assert response.status == 301
     assert response.headers["Location"] == f"https://{ASCII_DOMAIN}/a?b=c"
     check_headers(response)
+
+
+def test_by_tls_too_and_plain_http_leads_to_the_sites_own_name(secure: Nginx) -> None:
+    for lines in NOT_THIS_SITE:
+        assert answer_to(secure.connect(), *lines) == b"", lines
+        if lines[-1] != "Host: ":  # TLS has named the site: it answers 400
+            assert answer_to(secure.connect_by_tls(), *lines) == b"", lines
+    for lines in (
+        ("GET /a?b=c HTTP/1.1", f"Host: {ASCII_DOMAIN.upper()}:8080"),
+        (f"GET http://{ASCII_DOMAIN}/a?b=c HTTP/1.1", "Host: evil.example"),
+    ):
+        said = answer_to(secure.connect(), *lines, "Connection: close").decode()
+        assert f"\r\nLocation: https://{ASCII_DOMAIN}/a?b=c\r\n" in said
+
+
+def test_nor_does_one_by_tls(secure: Nginx) -> None:
+    for host in (ASCII_DOMAIN, f"{ASCII_DOMAIN}:8443"):
+        assert log_in(secure, f"https://{host}", "127.0.0.21").status == 200

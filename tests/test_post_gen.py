@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.commands import ENVIRONMENT, Run
 from support.ports import free_port
-from support.project import Project, Site
-from support.template import cookiecutter, copy_template
+from support.project import Site
+from support.template import ROOT, cookiecutter, copy_template
 
 # Whatever else a folder may be called; its last character stands before the `/` of what is in it.
 ODD_NAME = "-a b'`$x ;# \\n*(){x}]&|<>!?~^=,:@+é\u00a0\u2028😀 "
@@ -85,33 +85,47 @@ def test_a_taken_port_is_only_a_warning(template: Path, short_folder: Path) -> N
     assert (short_folder / "taken" / "my_site").is_dir()
 
 
-@pytest.mark.parametrize(
-    ("language", "slug", "message"),
-    [
-        ("en", "my_site", "Warning: the scripts may not be run, as after a zip. In the project: "),
-        ("fr", "mon_site", "Attention : les scripts ne sont pas exécutables, comme au sortir d'un"),
-    ],
-)
-def test_scripts_without_run_bits_are_only_a_warning(
-    tmp_path: Path, folder: Path, language: str, slug: str, message: str
-) -> None:
-    """Cookiecutter takes a zip's files without their modes. The command shown gives them back."""
+def test_a_template_from_a_zip_gives_scripts_that_run(tmp_path: Path, folder: Path) -> None:
+    """Cookiecutter takes a zip's files without their modes."""
 
     def scripts(path: Path) -> set[str]:
         files = (file for file in path.rglob("*") if file.is_file())
-        return {str(f.relative_to(path)) for f in files if f.stat().st_mode & 0o100}
+        return {str(f.relative_to(path)) for f in files if f.stat().st_mode & 0o111 == 0o111}
 
     template = copy_template(tmp_path)
-    answers = (f"language={language}", f"bind=127.0.0.1:{free_port()}", "web_interface=off")
+    answers = (f"bind=127.0.0.1:{free_port()}", "web_interface=off")
     assert generate(template, folder / "good", *answers).stderr == ""
-    good = scripts(folder / "good" / slug)
     for file in template.rglob("*"):
         if file.is_file():
             file.chmod(0o644)
     done = generate(template, folder / "zip", *answers)
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
+    found = scripts(folder / "zip" / "my_site")
+    assert found == scripts(folder / "good" / "my_site")
+    assert {"bootstrap.sh", "manage.py", "deploy/release.sh"} <= found
+
+
+@pytest.mark.parametrize(
+    ("language", "slug", "message"),
+    [
+        ("en", "my_site", "The template has the line endings of Windows (CRLF), and no shell runs"),
+        ("fr", "mon_site", "Le modèle a les fins de ligne de Windows (CRLF), et aucun shell"),
+    ],
+)
+def test_a_checkout_of_windows_is_refused(
+    tmp_path: Path, folder: Path, language: str, slug: str, message: str
+) -> None:
+    template = copy_template(tmp_path)
+    for file in template.rglob("*"):
+        if file.is_file() and file.suffix != ".png":
+            file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    done = generate(template, folder, f"language={language}")
+    assert done.returncode == 1
     assert done.stderr.startswith(message)
-    project = Project(folder / "zip" / slug)
-    assert scripts(project.path) == set()
-    project.run("sh", "-c", done.stderr[done.stderr.index("chmod") :])
-    assert scripts(project.path) == good
+    assert "Traceback" not in done.stderr
+    assert not (folder / slug).exists()
+
+
+def test_git_gives_nobody_such_line_endings() -> None:
+    for file in (ROOT, next(ROOT.glob("{{*}}"))):
+        assert "* text=auto eol=lf" in (file / ".gitattributes").read_text().splitlines()

@@ -23,7 +23,7 @@ from supervisor import (
     datatypes, events, http, loggers, options, process as processes, rpcinterface, states,
     supervisord as daemon, supervisorctl, xmlrpc,
 )
-from supervisor.medusa import http_server
+from supervisor.medusa import auth_handler, http_server
 from supervisor.socket_manager import SocketManager
 from supervisor.supervisord import Supervisor
 
@@ -193,6 +193,13 @@ def calls(name, *functions):
         "request.channel": "'channel' in http_server.http_request.__init__.__code__.co_names",
         "channel.set_terminator": "has(http.deferring_http_channel, 'set_terminator')",
         "channel.close_when_done": "has(http.deferring_http_channel, 'close_when_done')",
+        "supervisor_auth_handler.handle_unauthorized": (
+            "calls('handle_unauthorized', http.supervisor_auth_handler.handle_request)"
+            " and has(auth_handler.auth_handler, 'handle_unauthorized')"
+        ),
+        "channel.addr": "'addr' in http_server.http_channel.__init__.__code__.co_names",
+        "options.logger.log": "calls('self.log(LevelsByName.WARN', loggers.Logger.warn)",
+        "LevelsByName.WARN": "isinstance(loggers.LevelsByName.WARN, int)",
         "ControllerPluginBase": (
             "issubclass(supervisorctl.DefaultControllerPlugin, supervisorctl.ControllerPluginBase)"
         ),

@@ -157,6 +157,7 @@ NGINX_FILES = {
     "nginx/https.conf": "https.conf",
     "nginx/site.conf": "supervisord-site.conf",
     "nginx/headers.conf": "supervisord-headers.conf",
+    "nginx/tls.conf": "supervisord-tls.conf",
     "nginx/upstream.conf": "supervisord-upstream.conf",
 }
 SOURCES = (*NGINX_FILES, "init.d/supervisord", "systemd/supervisord.service")
@@ -192,6 +193,7 @@ class Batch:
                 # As the services' names on one machine
                 "upstream supervisord ": f"upstream site-{number} ",
                 "http://supervisord;": f"http://site-{number};",
+                "zone=supervisord-": f"zone=site-{number}-",
                 " 80;": " 28080;",
                 "]:80;": "]:28080;",
                 "443 ssl;": "28443 ssl;",

@@ -11,6 +11,7 @@ from pytest_cookies.plugin import Result
 from support.template import cookiecutter
 
 from local_extensions.answers import EXAMPLES, RULES, problems
+from local_extensions.refusals import refusal
 from local_extensions.suggestions import suggestion
 
 WRONG = ("project_slug=mon-site", "email=Zoé <zoe@example.fr>", "web_interface=8.8.8.8:9001")
@@ -160,13 +161,16 @@ def test_what_cookiecutter_would_misread_is_refused(
         ("project_name", "{{ x }}", "x"),
         ("project_name", "x" * 90, "x" * 80),
         ("email", "Zoé <zoe@example.fr>", "zoe@example.fr"),
-        ("email", "zoe", EXAMPLES["email"]),
+        ("email", "zoe", ""),
         ("domain_name", "https://www.example.fr:8000/x", "www.example.fr"),
         ("domain_name", "*.example.fr", "example.fr"),
-        ("domain_name", "10.0.0.1", EXAMPLES["domain_name"]),
+        ("domain_name", "10.0.0.1", ""),
         ("time_zone", "paris", "Europe/Paris"),
         ("time_zone", "New York", "America/New_York"),
         ("time_zone", "utc", "UTC"),
+        ("time_zone", "us/pacific", "America/Los_Angeles"),
+        ("time_zone", "Kiev", "Europe/Kyiv"),
+        ("time_zone", "posixrules", ""),
         ("bind", "8000", "127.0.0.1:8000"),
         ("bind", "[::1]:8000", "127.0.0.1:8000"),
         ("bind", "127.0.0.1:80", "127.0.0.1:8080"),
@@ -179,13 +183,23 @@ def test_what_cookiecutter_would_misread_is_refused(
     ],
 )
 def test_suggestion(answer: str, value: str, suggested: str) -> None:
+    """Nothing is invented: where nothing can be made of a value, there is none."""
     given = {**EXAMPLES, answer: value}
     assert suggestion(answer, value, given) == suggested
-    assert problems({**EXAMPLES, answer: suggested}) == []
+    assert not suggested or problems({**EXAMPLES, answer: suggested}) == []
 
 
 @pytest.mark.parametrize("answer", RULES)
 @pytest.mark.parametrize("value", ["", None, 7, "\0", "x" * 300, "{{", "١٢٣", "-", "🙂:9"])
 def test_every_suggestion_is_accepted(answer: str, value: object) -> None:
     given = {**EXAMPLES, answer: value}
-    assert problems({**given, answer: suggestion(answer, value, given)}) == []
+    suggested = suggestion(answer, value, given)
+    assert not suggested or problems({**given, answer: suggested}) == []
+
+
+def test_the_command_leaves_open_what_only_the_user_knows() -> None:
+    message = refusal({**EXAMPLES, "language": "en", "email": "zoe", "run_user": "root"})
+    assert "For example: zoe@example.com" in message
+    assert " email= " in message
+    assert " run_user=www-data" in message
+    assert message.endswith("Write your answer behind: email=")

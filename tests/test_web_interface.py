@@ -7,6 +7,7 @@ import base64
 import configparser
 import html
 import http.client
+import re
 import socket
 import threading
 import time
@@ -333,6 +334,22 @@ def test_a_login_is_wanted_as_before(site: Site) -> None:
     assert site.get("/", port=site.web_port).status == 401
     own_page = f"http://127.0.0.1:{site.web_port}/"
     assert site.get(STOP_ALL, port=site.web_port, Referer=own_page).status == 401
+
+
+def test_failed_logins_are_logged_with_their_address(site: Site) -> None:
+    """One line each; none for what a browser asks before it knows the password."""
+
+    def lines() -> list[str]:
+        log = (site.path / "var" / "log" / "supervisord.log").read_text()
+        return re.findall("WARN Failed login to the web interface from (.*)", log)
+
+    before = len(lines())
+    ask(site)
+    site.get("/", port=site.web_port)
+    for user in ("admin:guessed", "root\n\x1b[31m:"):
+        guess = "Basic " + base64.b64encode(user.encode()).decode()
+        assert ask(site, Authorization=guess).status == 401
+    assert lines()[before:] == ["127.0.0.1"] * 2
 
 
 def test_remote_calls_of_a_browser_are_refused_and_of_a_program_pass(site: Site) -> None:

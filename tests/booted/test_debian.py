@@ -30,6 +30,8 @@ from support.service_files import filled
 from support.template import ROOT, cookiecutter
 from support.waiting import eventually
 
+from local_extensions.zones import ZONES
+
 # The oldest version that was installed on booted machines. It has no tag, as there is no release yet;
 # its unit, its supervisord's config and plugin, gunicorn's settings and deploy scripts are not today's.
 OLD = "8cdd047"
@@ -242,6 +244,9 @@ def test_it_is_installed_and_answers(server: Server) -> None:
     style = re.search(r'href="(/static/pages/site\.\w+\.css)"', page.text)
     assert style
     assert server.get(style[1]).status == 200
+    logs = [f"/var/log/nginx/{server.domain}.{kind}.log" for kind in ("access", "error")]
+    rights = server.machine.run("stat", "-c", "%a %U %G", *logs).stdout
+    assert rights == "640 www-data adm\n" * 2
 
 
 def test_a_second_run_changes_nothing(server: Server) -> None:
@@ -287,6 +292,35 @@ def test_the_site_writes_in_var_alone(server: Server) -> None:
     for secret in ("var/db.sqlite3", "var/log/supervisord.log"):
         done = machine.run(*as_nobody, "cat", f"/srv/chess/{secret}", check=False)
         assert "Permission denied" in done.stderr
+
+
+@only("bookworm-systemd")
+def test_a_database_made_anew_is_the_sites_alone(server: Server) -> None:
+    """Whichever command makes it: the site's umask keeps others out."""
+    machine, folder = server.machine, "/srv/chess"
+    as_site = ("setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups")
+
+    def others_may_read() -> str:
+        files = f"stat -c '%a %n' {folder}/var/db.sqlite3*"
+        said = machine.run("sh", "-c", files).stdout.splitlines()
+        assert said
+        return "".join(line for line in said if int(line.split()[0], 8) & 0o137)
+
+    for command in (
+        ("service", "supervisord", "start"),
+        (*as_site, f"{folder}/current/venv/bin/python", f"{folder}/current/manage.py", "migrate"),
+    ):
+        server.service("stop")
+        machine.run("sh", "-c", f"rm {folder}/var/db.sqlite3*")
+        machine.run(*command, check=False)
+        if command[0] == "setpriv":
+            server.service("start")
+        # Without tables it says 503, but asks the database all the same.
+        eventually(
+            lambda: "ok" in (said := server.get("/healthz").text) or said == "unavailable\n", 20
+        )
+        assert others_may_read() == ""
+    eventually(server.answers, 20)
 
 
 def test_systemd_has_nothing_to_say_about_the_unit(server: Server) -> None:
@@ -338,6 +372,12 @@ def test_reload_loses_no_request(server: Server) -> None:
     assert len(visitors.answers) > 50
     # supervisord alone remains.
     assert len(old & set(server.processes)) == 1
+
+
+def test_it_knows_every_time_zone(machine: Machine) -> None:
+    """That an answer may name; what Django does not find there ends its start."""
+    folder = machine.root / "usr/share/zoneinfo"
+    assert [zone for zone in ZONES if not (folder / zone).is_file()] == []
 
 
 @only("systemd")
@@ -684,6 +724,13 @@ def test_with_a_certificate_it_speaks_https(server: Server) -> None:
         assert response.status == 200
         assert failed_tests(first, response) == set()
         assert all(len(response.headers.get_all(name, [])) == 1 for name in ONCE), response.headers
+    foreign = ("curl", "-ksS", "-H", "Host: evil.example", "https://127.0.0.1/")
+    assert (
+        "empty reply"
+        in server.machine.inside(
+            partial(Project.run, Project(ROOT), *foreign, check=False)
+        ).stderr.lower()
+    )
 
     shutil.rmtree(live.parents[1])
     env = server.machine.root / "srv/chess/.env"
@@ -735,12 +782,17 @@ def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> Non
     assert "A blog" in other.get("/").text
     assert "My site" in server.get("/").text
     assert set(other.processes.values()) == {"blogger"}
-    secret = machine.run(
-        *("setpriv", "--reuid=blogger", "--regid=blogger", "--clear-groups"),
-        *("cat", "/srv/chess/var/db.sqlite3"),
-        check=False,
-    )
+    as_blogger = ("setpriv", "--reuid=blogger", "--regid=blogger", "--clear-groups")
+    secret = machine.run(*as_blogger, "cat", "/srv/chess/var/db.sqlite3", check=False)
     assert "Permission denied" in secret.stderr
+    for number, file in enumerate((".env", "var/db.sqlite3")):
+        link = f"var/static/{number}.txt"
+        machine.run(*as_blogger, "ln", "-s", f"/srv/chess/{file}", f"/srv/blog/{link}")
+        assert other.get(f"/static/{number}.txt").status == 403
+    style = re.search(r'href="(/static/pages/site\.\w+\.css)"', other.get("/").text)
+    assert style
+    assert other.get(style[1]).status == 200
+    assert machine.run("nginx", "-t", "-q").stderr == ""
 
     done = other.install("--uninstall", check=False)
     assert done.stderr == "/srv/blog is the service blog: --service blog\n"

@@ -30,31 +30,44 @@ class Nginx:
 
     def get(self, path: str = "/", client: str = "127.0.0.1", **headers: str) -> Response:
         """The answer by plain http to a visitor with this address."""
-        return self._ask(self.port, None, path, client, headers)
-
-    def post(self, path: str) -> Response:
-        return self._ask(self.port, None, path, "127.0.0.1", {}, "POST")
+        return self._ask(self.connect(client), path, headers)
 
     def get_by_tls(self, path: str = "/", client: str = "127.0.0.1", **headers: str) -> Response:
+        return self._ask(self.connect_by_tls(client), path, headers)
+
+    def post(
+        self,
+        path: str,
+        form: str = "",
+        client: str = "127.0.0.1",
+        tls: bool = False,
+        **headers: str,
+    ) -> Response:
+        connection = self.connect_by_tls(client) if tls else self.connect(client)
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._ask(connection, path, kind | headers, "POST", form)
+
+    def connect(self, client: str = "127.0.0.1") -> socket.socket:
+        """A connection of a visitor with this address."""
+        return socket.create_connection(("127.0.0.1", self.port), 10, (client, 0))
+
+    def connect_by_tls(self, client: str = "127.0.0.1") -> socket.socket:
         context = ssl.create_default_context(cafile=str(self.certificate))
-        return self._ask(self.tls_port, context, path, client, headers)
+        plain = socket.create_connection(("127.0.0.1", self.tls_port), 10, (client, 0))
+        return context.wrap_socket(plain, server_hostname=ASCII_DOMAIN)
 
     @staticmethod
     def _ask(
-        port: int,
-        context: ssl.SSLContext | None,
+        connected: socket.socket,
         path: str,
-        client: str,
         headers: dict[str, str],
         method: str = "GET",
+        body: str | None = None,
     ) -> Response:
-        connection = http.client.HTTPConnection(ASCII_DOMAIN, port)
-        plain = socket.create_connection(("127.0.0.1", port), 10, (client, 0))
-        connection.sock = (
-            context.wrap_socket(plain, server_hostname=ASCII_DOMAIN) if context else plain
-        )
+        connection = http.client.HTTPConnection(ASCII_DOMAIN)
+        connection.sock = connected
         try:
-            connection.request(method, path, headers=headers)
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             return Response(
                 response.status, response.headers, response.read().decode(errors="replace")

@@ -52,8 +52,9 @@ if os.path.isdir("/dev/shm"):
 logger_class = "deploy.gunicorn_classes.logger.Logger"
 sys.stdout.reconfigure(line_buffering=True)
 
-#: Only a proxy on this machine may say who the visitor is, and that a request came by https. nginx asks from this address: deploy/nginx/site.conf.
+#: Only a proxy on this machine may say who the visitor is, and that a request came by https. nginx asks from this address, and sets this header: deploy/nginx/site.conf. Another one would be the visitor's word.
 forwarded_allow_ips = "127.0.0.1"
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 
 #: gunicorn's own control socket would lie in the home folder, where two sites fight for it.
 control_socket_disable = True

@@ -67,3 +67,12 @@ class AdminTests(TestCase):
         form = {"username": "ada", "password": "lovelace-1843", "next": "/admin/"}
         response = self.client.post("/admin/login/", form, secure=True, follow=True)
         self.assertContains(response, "ada")
+
+    def test_a_failed_login_is_logged_in_one_line(self):
+        form = {"username": "ada\nand more", "password": "unknown"}
+        with self.assertLogs("pages.apps", "WARNING") as logs:
+            self.client.post(
+                "/admin/login/", form, secure=True, REMOTE_ADDR="192.0.2.1"
+            )
+        [line] = logs.output
+        self.assertRegex(line, r'192\.0\.2\.1 .*"ada\\nand more"$')

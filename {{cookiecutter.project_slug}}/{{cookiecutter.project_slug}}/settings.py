@@ -1,5 +1,7 @@
 """_("Settings of the site. What differs between machines comes from the environment or .env.")"""
 
+import logging
+import os
 from pathlib import Path
 
 import environ
@@ -65,6 +67,10 @@ TEMPLATES = [
         },
     },
 ]
+
+#: What the site writes is for itself and its group: the database holds its visitors' data. What visitors may read gets its own rights: static files and uploads, and their folders.
+os.umask(0o027)
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 
 DATABASES = {
     "default": {
@@ -138,6 +144,13 @@ PERMISSIONS_POLICY = {
     feature: [] for feature in ("camera", "geolocation", "microphone", "payment", "usb")
 }
 
+
+def in_one_line(record):
+    """_("Makes a warning without a traceback of what is a visitor's fault.")"""
+    record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+    return True
+
+
 #: Everything goes to standard error, which supervisord keeps in var/log.
 LOGGING = {
     "version": 1,
@@ -148,7 +161,18 @@ LOGGING = {
             "datefmt": "%Y-%m-%d %H:%M:%S %z",
         }
     },
+    "filters": {
+        "in_one_line": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": in_one_line,
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django": {"handlers": ["console"], "propagate": False}},
+    "loggers": {
+        "django": {"handlers": ["console"], "propagate": False},
+        "django.security.DisallowedHost": {"filters": ["in_one_line"]},
+        "django.security.RequestDataTooBig": {"filters": ["in_one_line"]},
+        "django.security.TooManyFieldsSent": {"filters": ["in_one_line"]},
+    },
 }

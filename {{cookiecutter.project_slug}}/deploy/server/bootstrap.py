@@ -1,12 +1,14 @@
 """_("Sets the site up where its code lies: venv, secrets, database, static files. Only what is missing is done.")"""
 
+import hashlib
 import os
 import shutil
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from . import preflight, secret_files
-from .commands import Failed, lock, run_into, say, step
+from .commands import Failed, complain, lock, run_into, say, step
 from .options import Parser
 from .supervisord_conf import SupervisordConf, shown
 from .venvs import Venv, can
@@ -17,8 +19,8 @@ LOG = VAR / "log" / "bootstrap.log"
 STATIC = VAR / "static"
 #: One per release; RELEASE in the settings is the name of this folder.
 MANIFEST = STATIC / "manifests" / CODE.name / "staticfiles.json"
-#: There while the static files are being collected, and after a run that was killed meanwhile
-UNFINISHED = VAR / "static.unfinished"
+#: The fingerprint of what the static files were collected from; missing until they all are.
+COLLECTED = VAR / "static.collected"
 PROGRAM = "./bootstrap.sh"
 VENV_MEGABYTES = 150
 
@@ -32,16 +34,18 @@ def main(words):
     parser.packages()
     packages = parser.parse(words)
     os.chdir(CODE)
+    preflight.require_path(CODE)
     take_lock()
     config = SupervisordConf(CODE)
-    if not supervisord_runs():
-        require_addresses(config)
+    let_scripts_run()
     try:
         set_up(config, packages)
     except Failed as failure:
         explain(failure)
         raise
     say_what_is_next(config)
+    if not supervisord_runs():
+        warn_of_taken_addresses(config)
 
 
 def set_up(config, packages):
@@ -55,6 +59,13 @@ def set_up(config, packages):
         with writing(CODE / name):
             write(CODE / name)
     prepare_site(venv)
+
+
+def let_scripts_run():
+    """_("A zip may have lost that right.")"""
+    for path in (CODE / "bootstrap.sh", CODE / "manage.py", *CODE.glob("deploy/*.sh")):
+        if not os.access(path, os.X_OK):
+            path.chmod(path.stat().st_mode | 0o111)
 
 
 def make_venv(venv, packages):
@@ -76,32 +87,44 @@ def prepare_site(venv):
     manage = (venv.python, "manage.py")
     if not (VAR / "db.sqlite3").exists() or not can(*manage, "migrate", "--check"):
         tasks.append("migrate")
-    if UNFINISHED.exists() or not MANIFEST.exists() or static_files_changed(venv):
-        #: A run that was killed may have left half a file, which Django would keep.
-        if UNFINISHED.exists():
-            shutil.rmtree(STATIC, ignore_errors=True)
-        with writing(UNFINISHED):
-            UNFINISHED.touch()
+    sources = fingerprint(venv)
+    collected = COLLECTED.read_text() if COLLECTED.exists() else ""
+    if collected != sources or not MANIFEST.exists():
+        with writing(COLLECTED):
+            forget_static_files(whole=not collected)
         tasks.append("collectstatic")
     if tasks:
         commands = ((*manage, task, "--no-input") for task in tasks)
         perform(_py("Preparing the site ({tasks})"), *commands, tasks=" ".join(tasks))
-        UNFINISHED.unlink(missing_ok=True)
+        with writing(COLLECTED):
+            COLLECTED.write_text(sources)
 
 
-def static_files_changed(venv):
-    """_("The static files of every app; the settings tell which apps there are.")"""
-    collected = MANIFEST.stat().st_mtime
-    if venv.stamp.stat().st_mtime > collected:
-        return True
+def fingerprint(venv):
+    """_("Of the static files of every app; the settings and the venv tell which apps there are. Their times tell nothing: a copy may keep old ones.")"""
+    digest = hashlib.sha256(venv.stamp.read_bytes())
     for folder, folders, files in os.walk("."):
+        folders.sort()
         if folder == ".":
             folders[:] = [name for name in folders if name not in ("venv", "var")]
-        for path in (os.path.join(folder, name) for name in ("", *files)):
+        for path in (os.path.join(folder, name) for name in sorted(files)):
             is_source = "/static" in path or path.endswith("/settings.py")
-            if is_source and os.lstat(path).st_mtime > collected:
-                return True
-    return False
+            if is_source and os.path.isfile(path):
+                digest.update(path.encode(errors="surrogateescape"))
+                with open(path, "rb") as file:
+                    for piece in iter(partial(file.read, 2**20), b""):
+                        digest.update(piece)
+    return digest.hexdigest()
+
+
+def forget_static_files(whole):
+    """_("Django keeps a file that is as new as its source, also half of one that a killed run left: whole.")"""
+    COLLECTED.unlink(missing_ok=True)
+    if whole:
+        shutil.rmtree(STATIC, ignore_errors=True)
+    for path in filter(Path.is_file, STATIC.rglob("*")):
+        #: The last second of 1969: some copies bear the first of 1970.
+        os.utime(path, (-1, -1))
 
 
 def perform(text, *commands, **values):
@@ -132,12 +155,13 @@ def supervisord_runs():
     return False
 
 
-def require_addresses(config):
-    addresses = (config.site, config.web_interface)
-    preflight.require_free(
-        [address for address in addresses if isinstance(address, tuple)],
-        "deploy/supervisord.conf",
-    )
+def warn_of_taken_addresses(config):
+    for address in (config.site, config.web_interface):
+        if isinstance(address, tuple):
+            try:
+                preflight.require_free([address], "deploy/supervisord.conf")
+            except Failed as taken:
+                complain(taken)
 
 
 @contextmanager

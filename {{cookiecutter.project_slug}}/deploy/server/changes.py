@@ -37,6 +37,13 @@ class Changes:
         self.make("+", path, write, path, text, mode)
         return True
 
+    def log(self, path):
+        """_("One of nginx, with the rights that logrotate gives to those that follow. Returns whether there was none.")"""
+        if path.exists():
+            return False
+        self.make("+", f"{path} (www-data, 0640)", make_log, path)
+        return True
+
     def link(self, path, target):
         """_("Returns whether the link led elsewhere.")"""
         if path.is_symlink() and os.readlink(path) == target:
@@ -63,6 +70,11 @@ def make_folder(path, mode, owner):
     path.mkdir(parents=True, exist_ok=True)
     shutil.chown(path, owner, pwd.getpwnam(owner).pw_gid)
     path.chmod(mode)
+
+
+def make_log(path):
+    path.touch(0o640)
+    shutil.chown(path, "www-data", "adm")
 
 
 def write(path, text, mode):

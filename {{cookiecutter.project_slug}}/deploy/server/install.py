@@ -204,9 +204,6 @@ def make_release(command):
     if subprocess.run(command, check=False).returncode:
         text = _py("There is no first release, as said above: nothing was started.")
         raise Failed(text)
-    #: SQLite gives its journals the mode of the database.
-    with SiteUser(SITE.var).touches_files():
-        (SITE.var / "db.sqlite3").chmod(0o640)
 
 
 def turn_https_on(changes):

@@ -4,10 +4,15 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
+import unicodedata
 
 from .commands import Failed
 from .site_user import other_user
 from .venvs import PYTHON
+
+#: sun_path, less the ".PID" that supervisord adds while it binds: unix(7), and 4.4BSD's on macOS
+SOCKET_PATH_BYTES = (104 if sys.platform == "darwin" else 108) - 1 - len(".4194304")
 
 
 def require_space(folder, megabytes, program, least=None):
@@ -17,6 +22,19 @@ def require_space(folder, megabytes, program, least=None):
     if free < (least or megabytes):
         text = _py("The disk of {folder} has {free} MB free and the site needs {needed}: free some and run {program} again.")
         raise Failed(text, folder=folder, free=free, needed=megabytes, program=program)
+
+
+def require_path(folder):
+    """_("In supervisord.conf it stands for %(here)s, where these characters mean something.")"""
+    for character in str(folder):
+        if character in '%"[' or unicodedata.category(character) in ("Cc", "Cs"):
+            text = _py("supervisord cannot work below {folder}, for the character {character}: move the project to a folder whose path is without it.")
+            raise Failed(text, folder=ascii(str(folder)), character=ascii(character))
+    length = len(os.fsencode(folder / "var" / "ctl.sock"))
+    if length > SOCKET_PATH_BYTES:
+        text = _py("The UNIX socket {path} would have {length} bytes and the system takes {limit}: move the project to a folder with a shorter path.")
+        path = folder / "var" / "ctl.sock"
+        raise Failed(text, path=path, length=length, limit=SOCKET_PATH_BYTES)
 
 
 def require_free(addresses, config):

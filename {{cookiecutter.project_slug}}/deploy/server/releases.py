@@ -115,7 +115,7 @@ class Release:
 
     def use_var(self):
         with self.user.touches_files():
-            (self.folder.var / "log").mkdir(exist_ok=True)
+            (self.folder.var / "log").mkdir(0o750, exist_ok=True)
         link(self.path / "var", "../../var")
 
     def check(self):
@@ -152,13 +152,18 @@ class Release:
 
     def publish_static_files(self):
         """_("Moves those of the rehearsal: the site, which serves, never sees half of one.")"""
-        source = self.folder.rehearsal / "static"
+        source, static = self.folder.rehearsal / "static", self.folder.static
         with self.user.touches_files():
+            #: nginx follows a link only if its owner owns the target too; root may have made this one.
+            if static.is_symlink():
+                link(static, os.readlink(static))
             for file in [path for path in source.rglob("*") if path.is_file()]:
-                target = self.folder.static / file.relative_to(source)
+                target = static / file.relative_to(source)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if not (target.exists() and filecmp.cmp(file, target, shallow=False)):
                     file.replace(target)
+                #: The site keeps what it writes to itself, and nginx sends these.
+                target.chmod(0o644)
 
     @cached_property
     def config(self):

@@ -14,6 +14,8 @@ from .supervisord_conf import SupervisordConf, shown
 #: Where certbot keeps the certificate of this name
 CERTIFICATE = Path("/etc/letsencrypt/live", DOMAIN, "fullchain.pem")
 NGINX = Path("/etc/nginx")
+#: Those of this site that nginx writes
+LOGS = [Path("/var/log/nginx", f"{DOMAIN}.{kind}.log") for kind in ("access", "error")]
 #: The name of the first site's service: for this one, supervisorctl needs no options.
 FIRST = "supervisord"
 
@@ -81,7 +83,7 @@ class Service:
         self.site = NGINX / "sites-available" / name
         self.snippets = {
             NGINX / "snippets" / f"{name}-{part}": f"nginx/{part}"
-            for part in ("site.conf", "headers.conf", "upstream.conf")
+            for part in ("site.conf", "headers.conf", "tls.conf", "upstream.conf")
         }
         self.enabled = NGINX / "sites-enabled" / name
         self.cron = Path(f"/etc/cron.d/{name}")
@@ -158,6 +160,7 @@ class Service:
         """_("Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.")"""
         texts = self.texts()
         files = (self.site, *self.snippets)
+        logs = [log for log in LOGS if changes.log(log)]
         before = {path: path.read_text() for path in files if path.exists()}
         was_enabled = self.enabled.exists()
         changed = [changes.file(path, texts[path]) for path in files]
@@ -169,7 +172,7 @@ class Service:
         except Failed:
             if not was_enabled:
                 changes.remove(self.enabled)
-            for path in files:
+            for path in (*files, *logs):
                 if path in before:
                     changes.file(path, before[path])
                 else:
@@ -197,4 +200,4 @@ class Service:
 
     def nginx_logs(self):
         """_("With those that have been rotated.")"""
-        return sorted(Path("/var/log/nginx").glob(f"{DOMAIN}.*.log*"))
+        return [path for log in LOGS for path in log.parent.glob(f"{log.name}*")]

@@ -1,6 +1,6 @@
 """_("What supervisord does not do by itself.")"""
 
-#: supervisord loads this module: it looks at its processes when it is worth it, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, tries again what has failed, refuses a config that cannot work, shows any log, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
+#: supervisord loads this module: it looks at its processes when it is worth it, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, tries again what has failed, refuses a config that cannot work, shows any log, logs failed logins, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
 #
 # [rpcinterface:supervisor_plugin]
 # supervisor.rpcinterface_factory = supervisor_plugin.server:make_rpcinterface
@@ -13,6 +13,7 @@ import sys
 from server import environment
 
 from .config_check import check_at_hangup
+from .failed_logins import log_failed_logins
 from .held_sockets import HeldSockets
 from .pace import Pace
 from .plain_errors import explain
@@ -49,4 +50,5 @@ def make_rpcinterface(supervisord):
     HeldSockets(supervisord)
     Retries(supervisord)
     check_at_hangup(supervisord)
+    log_failed_logins(supervisord)
     return RPCInterface(Readiness(supervisord))
