@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 
 from .commands import Failed, say
 
@@ -13,14 +14,6 @@ LEFT_OUT = (".git", ".env", "var", "venv", "deploy/web_interface.conf")
 LEFT_OUT += (".previous", ".warnings")
 #: Of the untracked files, so many are named.
 NAMED = 5
-#: In a pattern of .gitignore, what is more than a letter; longer ones first
-WILDCARDS = {
-    "/**/": "/(?:.*/)?",
-    "**/": "(?:.*/)?",
-    "/**": "/.*",
-    "*": "[^/]*",
-    "?": "[^/]",
-}
 
 
 def copy(code, names, folder):
@@ -56,11 +49,9 @@ def tracked(code):
         if git(code, "status", "--porcelain", "--untracked-files=no", "."):
             say(_py("With the changes that are not committed yet."))
         if untracked:
-            shown = untracked[:NAMED]
-            if len(untracked) > NAMED:
-                shown.append(_py("and {number} more").format(number=len(untracked) - NAMED))
-            text = _py("Left out, as git does not track it: {names}")
-            say(text, names=", ".join(shown))
+            text = _py("Left out, as git does not track it ({number} in all): {names}")
+            shown = ", ".join(untracked[:NAMED])
+            say(text, number=len(untracked), names=shown)
     return names
 
 
@@ -77,50 +68,47 @@ def git(code, *words):
 
 
 def allowed(code, folder="", rules=()):
-    """_("The files that no .gitignore ignores: of a folder's rules, the last one that fits counts.")"""
+    """_("The files that no .gitignore ignores: of the rules that fit, the last one counts.")"""
     rules = [*rules, *read_rules(code, folder)]
     for entry in os.scandir(code / folder):
         name, is_folder = folder + entry.name, entry.is_dir(follow_symlinks=False)
-        fitting = [
-            ignores
-            for pattern, folders_only, ignores in rules
-            if pattern.fullmatch(name) and (is_folder or not folders_only)
-        ]
-        if entry.name == ".git" or fitting and fitting[-1]:
-            continue
-        if is_folder:
+        ignored = entry.name == ".git"
+        for pattern, of_folders, ignores in rules:
+            if pattern.fullmatch(f"/{name}") and (is_folder or not of_folders):
+                ignored = ignores
+        if not ignored and is_folder:
             yield from allowed(code, f"{name}/", rules)
-        else:
+        elif not ignored:
             yield name
 
 
 def read_rules(code, folder):
-    """_("The rules of the .gitignore in this folder: a pattern of whole names, whether it is for folders only, whether it ignores.")"""
+    """_("Those of one .gitignore: a pattern, whether it is for folders alone, whether it ignores.")"""
     path = code / folder / ".gitignore"
-    if not path.is_file():
-        return
-    for line in path.read_text("utf-8-sig", errors="replace").splitlines():
-        line = re.sub(r"(?<!\\) +$", "", line)
+    text = path.read_text("utf-8-sig", errors="replace") if path.is_file() else ""
+    for line in text.splitlines():
         again = line.startswith("!")
-        glob = line[again:]
-        if not glob.strip("/") or line.startswith("#"):
-            continue
-        anchored = "/" in glob.rstrip("/")
-        pattern = re.escape(folder) + ("" if anchored else "(?:.*/)?")
-        pattern += translate(glob.strip("/"))
-        yield re.compile(pattern, re.DOTALL), glob.endswith("/"), not again
+        glob = re.sub(r"(?<!\\) +$", "", line[again:])
+        if glob.strip("/") and not line.startswith("#"):
+            #: Without a slash, it is for the folders below, too.
+            start = "/" if "/" in glob.rstrip("/") else "/**/"
+            pattern = translate(start + glob.strip("/"))
+            here = re.escape(f"/{folder}"[:-1])
+            #: git, too, passes over what is no pattern.
+            with suppress(re.error):
+                regular = re.compile(here + pattern, re.DOTALL)
+                yield regular, glob.endswith("/"), not again
 
 
 def translate(glob):
     """_("A pattern of .gitignore as a regular expression.")"""
-    parts = r"^\*\*/|/\*\*/|/\*\*$|\*+|\?|\[[!^]?\]?[^]]*\]|\\.|."
+    wildcards = {"/**/": "/(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}
 
     def regular(found):
         part = found[0]
-        if part[0] == "[" and len(part) > 1:
-            return "[" + re.sub("^[!^]", "^", part[1:-1]).replace("\\", "\\\\") + "]"
-        if part[0] == "\\":
-            return re.escape(part[1:])
-        return WILDCARDS.get(part, "[^/]*" if part[0] == "*" else re.escape(part))
+        if found["letters"]:
+            return f"[{re.sub('^!', '^', found['letters'])}]"
+        return wildcards.get(part) or re.escape(part.removeprefix("\\"))
 
+    parts = r"/\*\*/|/\*\*$|\*|\?|\[(?P<letters>[!^]?\]?[^]]*)\]|\\.|."
     return re.sub(parts, regular, glob, flags=re.DOTALL)

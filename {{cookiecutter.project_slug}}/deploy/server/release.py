@@ -1,10 +1,10 @@
 """_("Puts the code of this folder into service on a server: the steps, in their order.")"""
 
+import calendar
 import filecmp
 import os
 import signal
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 from . import code, preflight
@@ -54,13 +54,13 @@ def show_releases(site):
     #: It refuses with a sentence whoever may not read them.
     if site.var.is_dir():
         SiteUser(site.var)
-    if not site.names():
-        raise Failed(_py("There is no release in {folder}."), folder=site.path)
+    site.require_release()
     serves = target(site.current)
     roles = {site.before(serves): _py("--rollback goes there"), serves: _py("serves")}
     for name in site.names():
-        made = datetime.strptime(name, NAME).replace(tzinfo=timezone.utc).astimezone()
-        say(f"{name}  {made:%Y-%m-%d %H:%M:%S}  {roles.get(name, '')}".rstrip())
+        seconds = calendar.timegm(time.strptime(name, NAME))
+        made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+        say(f"{name}  {made}  {roles.get(name, '')}".rstrip())
 
 
 def release(options):
@@ -86,17 +86,18 @@ def release(options):
         handle_signals(signal.SIG_IGN)
         complain(failure)
         site.clean_up()
-        raise Failed(what_serves(site, before)) from None
+        raise what_serves(site, before) from None
     site.remove_old()
     return target(site.current)
 
 
 def chosen(site, name):
     """_("The release to go back to: the one of this name, or the one that served before.")"""
+    site.require_release()
     serves, names = target(site.current), site.names()
     name = name or site.before(serves)
     if not name:
-        text = _py("There is no release before {serves} in {folder}: nothing to go back to.")
+        text = _py("{serves} is the oldest release in {folder}: there is nothing to go back to.")
         raise Failed(text, serves=serves, folder=site.path)
     if name == serves:
         raise Failed(_py("{release} is the one that serves."), release=name)
@@ -107,14 +108,14 @@ def chosen(site, name):
 
 
 def what_serves(site, before):
-    """_("After a failure.")"""
+    """_("How a failure ends.")"""
     if not before:
-        return _py("Nothing is in service yet.")
+        return Failed(_py("Nothing is in service yet."))
     if Release(site, before).answers():
-        return _py("{release} serves as before.").format(release=before)
+        return Failed(_py("{release} serves as before."), release=before)
     text = _py("{release} stays in place, but the site does not answer: {command} tells more.")
     status = " ".join(map(str, site.supervisorctl("status")))
-    return text.format(release=before, command=status)
+    return Failed(text, release=before, command=status)
 
 
 def make_release(site, config, options):
@@ -134,6 +135,8 @@ def make_release(site, config, options):
         new.use_rehearsal()
     with step(_py("Rehearsal: checking the settings")):
         warnings = new.check()
+        if service := service_of(site):
+            service.require_nginx()
     for warning in warnings:
         say(warning)
     with step(_py("Rehearsal: migrating the copy of the database")):
@@ -179,8 +182,11 @@ def say_what_remains(site, new, before):
     files = [site.releases / release / config for release in (before, new.name)]
     if not site.is_running():
         text = _py("supervisord does not run. To start it, as {user}: {command}")
+        user = site.user.account.pw_name
         command = f"{site.current}/venv/bin/supervisord -c {site.current / config}"
-        say(text, user=site.user.account.pw_name, command=command)
+        if service := service_of(site):
+            user, command = "root", f"service {service.name} start"
+        say(text, user=user, command=command)
         return
     for line in site.ask_supervisord("status").splitlines():
         if line.split()[1:2] in (["FATAL"], ["BACKOFF"]):
@@ -194,12 +200,16 @@ def say_what_remains(site, new, before):
 
 def say_what_waits(site):
     """_("What install.sh would change: the user, the domain, and whatever else the service is made from.")"""
-    name = installed_as()
-    if os.geteuid() != 0 or site.path != Path(FOLDER) or name is None:
-        return
-    if outdated := Service(name).outdated():
+    service = service_of(site)
+    if service and (outdated := service.outdated()):
         text = _py("Not in place yet: {files}. To change that: deploy/install.sh --service {name}")
-        say(text, files=", ".join(map(str, outdated)), name=name)
+        say(text, files=", ".join(map(str, outdated)), name=service.name)
+
+
+def service_of(site):
+    """_("The service that the site is on this machine; None for whoever cannot change it.")"""
+    name = installed_as() if os.geteuid() == 0 and site.path == Path(FOLDER) else None
+    return Service(name) if name else None
 
 
 def require_same_addresses(site, new):

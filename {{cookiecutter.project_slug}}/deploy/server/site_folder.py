@@ -71,6 +71,10 @@ class SiteFolder:
         found = self.releases.glob(NAMES)
         return sorted(folder.name for folder in found if folder.name != making)
 
+    def require_release(self):
+        if not self.names():
+            raise Failed(_py("There is no release in {folder}."), folder=self.path)
+
     def before(self, release):
         """_("The one that served before it, or else the next older one; empty where there is none.")"""
         names = self.names()
@@ -156,8 +160,9 @@ class SiteFolder:
 
     def ask_supervisord(self, word):
         """_("What supervisorctl says of reread or status, also where its exit code tells of a failure.")"""
-        options = {"capture_output": True, "text": True, "check": False}
-        return subprocess.run(self.supervisorctl(word), **options, **self.options()).stdout
+        command = self.supervisorctl(word)
+        options = {"capture_output": True, "text": True, **self.options()}
+        return subprocess.run(command, check=False, **options).stdout
 
     def supervisorctl(self, *words):
         config = self.current / "deploy" / "supervisord.conf"

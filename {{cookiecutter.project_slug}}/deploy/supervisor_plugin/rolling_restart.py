@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import signal
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -107,9 +108,15 @@ class RollingRestart(ControllerPluginBase):
     def restart_each(self, processes, may_fail):
         #: gunicorn comes first: where it fails, the rest still runs the old code. Of each, what does not run comes first: the more serve when one that does is stopped.
         processes.sort(key=lambda each: (not is_gunicorn(each), runs(each)))
+        #: A release that is interrupted ends this between two processes: none stays stopped.
+        ends = []
+        signal.signal(signal.SIGTERM, lambda *_: ends.append(True))
         reporting = {name.partition(":")[0] for name in self.ready_processes()}
         for number, process in enumerate(processes, start=1):
             name = make_namespec(process["group"], process["name"])
+            if ends:
+                self.fail(_py("Interrupted before %s."), name)
+                return
             self.say(_py("%s: restarting (%d of %d)"), name, number, len(processes))
             try:
                 self.stop(name)
