@@ -174,13 +174,14 @@ FRENCH: dict[str, str] = {
         "Les liens restent des liens et, des droits, on garde l'essentiel : un fichier est-il"
         " exécutable ?"
     ),
+    "The names of those that are copied. Of git's, a file may be missing here; a submodule that is"
+    " not here is a folder.": (
+        "Les noms de ceux que l'on copie. De ceux de git, un fichier peut manquer ici ; un"
+        " sous-module absent est un dossier."
+    ),
+    "Says which file is not.": "Dit quel fichier ne l'est pas.",
     "{file} cannot be read: run this as its owner, or as root.": (
         "{file} n'est pas lisible : lancez ceci en tant que son propriétaire, ou en root."
-    ),
-    "The names of the files that are copied; says which of them git does not know as they are, and"
-    " which it does not know at all.": (
-        "Les noms des fichiers à copier ; dit lesquels git ne connaît pas sous cette forme, et"
-        " lesquels il ne connaît pas du tout."
     ),
     "Empty without git, or where it tracks nothing here.": (
         "Vide sans git, ou s'il ne suit rien ici."
@@ -188,9 +189,8 @@ FRENCH: dict[str, str] = {
     "With the changes that are not committed yet.": (
         "Y compris les changements qui ne sont pas encore dans un commit."
     ),
-    "and {number} more": "et {number} autres",
-    "Left out, as git does not track it: {names}": (
-        "Laissé de côté, car git ne le suit pas : {names}"
+    "Left out, as git does not track it ({number} in all): {names}": (
+        "Laissé de côté, car git ne le suit pas ({number} en tout) : {names}"
     ),
     "The names that it says; none where it is missing, or where this is no checkout.": (
         "Les noms qu'il donne ; aucun s'il manque, ou si ce dossier n'est pas un dépôt."

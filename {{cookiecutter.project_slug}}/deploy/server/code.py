@@ -3,8 +3,9 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from .commands import Failed, say
 
@@ -21,24 +22,38 @@ def copy(code, names, folder):
     for name in names:
         source, target = code / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with readable():
             shutil.copy2(source, target, follow_symlinks=False)
-        except PermissionError:
-            text = _py("{file} cannot be read: run this as its owner, or as root.")
-            raise Failed(text, file=source) from None
         if not target.is_symlink():
             target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
 
 
 def files(code):
-    """_("The names of the files that are copied; says which of them git does not know as they are, and which it does not know at all.")"""
-    names = tracked(code) or allowed(code)
-    return sorted(
-        name
-        for name in names
-        if not any(f"{name}/".startswith(f"{each}/") for each in LEFT_OUT)
-        and (os.path.islink(code / name) or os.path.isfile(code / name))
-    )
+    """_("The names of those that are copied. Of git's, a file may be missing here; a submodule that is not here is a folder.")"""
+    with readable():
+        return [
+            name
+            for name in tracked(code) or sorted(allowed(code))
+            if not any(f"{name}/".startswith(f"{each}/") for each in LEFT_OUT)
+            and is_file(code / name)
+        ]
+
+
+@contextmanager
+def readable():
+    """_("Says which file is not.")"""
+    try:
+        yield
+    except PermissionError as error:
+        text = _py("{file} cannot be read: run this as its owner, or as root.")
+        raise Failed(text, file=error.filename) from None
+
+
+def is_file(path):
+    with suppress(FileNotFoundError, NotADirectoryError):
+        mode = path.lstat().st_mode
+        return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+    return False
 
 
 def tracked(code):
