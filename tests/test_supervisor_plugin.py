@@ -399,7 +399,7 @@ def test_rolling_restart_says_what_it_wants(daemon: Daemon) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
     done = daemon.ctl("help", "rolling_restart")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
-    assert done.stdout.startswith("rolling_restart <gname> [...]\t")
+    assert done.stdout.startswith("rolling_restart <gname> [...]|all\t")
     assert "rolling_restart" in daemon.ctl("help").stdout
     assert "No help" not in daemon.ctl("help", "restart").stdout
 
