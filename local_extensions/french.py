@@ -242,8 +242,10 @@ FRENCH: dict[str, str] = {
         "Les réglages de cette machine. bootstrap.sh copie ce fichier dans .env, avec une clé"
         " secrète propre ; .env reste hors de git. Redémarrez le site après un changement."
     ),
-    "Signs the sessions. Whoever knows it can log in as anybody.": (
-        "Elle signe les sessions. Qui la connaît peut se faire passer pour n'importe qui."
+    "Signs the sessions. Whoever knows it can log in as anybody. To make one: python3 -c 'import"
+    " secrets; print(secrets.token_urlsafe(48))'": (
+        "Signe les sessions. Qui la connaît peut se connecter au nom de n'importe qui. Pour en"
+        " créer une : python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
     ),
     "on shows every error with the code around it: never on a server.": (
         "on montre chaque erreur avec le code qui l'entoure : jamais sur un serveur."
@@ -1177,8 +1179,8 @@ FRENCH: dict[str, str] = {
     "A failure from here on makes clean_up() go back.": (
         "Après un échec, à partir d'ici, clean_up() revient en arrière."
     ),
-    "Restarting gunicorn, one master after the other": (
-        "Redémarrage de gunicorn, un maître après l'autre"
+    "Restarting the site's programs, one after the other": (
+        "Redémarrage des programmes du site, l'un après l'autre"
     ),
     "Asking the site which release serves": "Demande au site : quelle version répond",
     "supervisord does not run. To start it, as {user}: {command}": (
@@ -1211,6 +1213,9 @@ FRENCH: dict[str, str] = {
         "Le groupe ou une adresse a changé dans {file}, et un supervisord en marche garde les"
         " siens. Arrêtez-le ({stop}), relancez cette commande, puis démarrez-le ; sur un serveur,"
         " deploy/install.sh le démarre et avertit nginx."
+    ),
+    "Whoever presses Ctrl-C twice does not interrupt the way back.": (
+        "Qui presse Ctrl-C deux fois n'interrompt pas le retour en arrière."
     ),
     "It was interrupted.": "Interruption.",
     # deploy/server/releases.py

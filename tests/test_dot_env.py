@@ -77,6 +77,20 @@ def test_what_is_wrong_is_one_sentence(
         assert (run.returncode, run.stderr) == (1, f"{env}{said}\n")
 
 
+def test_bootstrap_lists_what_the_example_has_and_env_lacks(site: Site, env: Path) -> None:
+    example = site.path / ".env.example"
+    before = example.read_text()
+    example.write_text(before + "NEW=7\nDECIDED=8\n")
+    with env.open("a") as file:
+        file.write("# DECIDED=9\n")
+    done = site.run("./bootstrap.sh")
+    example.write_text(before)
+    lines = done.stdout.splitlines()
+    said = "lacks what .env.example has. Add each line with your value, or with a # in front:"
+    assert lines[:2] == [f"{env} {said}", "  NEW=7"]
+    assert "DECIDED" not in done.stdout
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's file")
 def test_a_file_of_another_user_is_said(site: Site, env: Path) -> None:
     shutil.chown(env, USER)

@@ -43,7 +43,7 @@ STEPS = [
     "Rehearsal: asking for the home page",
     "Migrating the database",
     "Publishing the static files",
-    "Restarting gunicorn, one master after the other",
+    "Restarting the site's programs, one after the other",
     "Asking the site which release serves",
 ]
 REHEARSAL, TURN = STEPS[6], STEPS[9]

@@ -418,6 +418,21 @@ def test_an_interrupted_rolling_restart_says_what_to_do(daemon: Daemon) -> None:
     assert daemon.ask()
 
 
+def test_a_rolling_restart_that_is_ended_leaves_nothing_stopped(daemon: Daemon) -> None:
+    """As release.sh does when it is interrupted: what is under way is finished."""
+    daemon.will(loading=2)
+    _, untouched = daemon.pids()
+    with daemon.begin("rolling_restart", "pair") as ended:
+        assert ended.stdout
+        ended.stdout.readline()
+        ended.terminate()
+        said, fault = ended.communicate(timeout=20)
+    assert (said, fault) == ("pair:0: running\n", "Interrupted before pair:1.\n")
+    assert ended.returncode == 1
+    assert daemon.all_run()
+    assert daemon.pids()[1] == untouched
+
+
 def test_two_rolling_restarts_do_not_meet(daemon: Daemon) -> None:
     with daemon.begin("rolling_restart", "pair") as first:
         assert first.stdout

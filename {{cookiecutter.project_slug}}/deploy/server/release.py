@@ -166,7 +166,7 @@ def put_in_service(site, new):
     """_("A failure from here on makes clean_up() go back.")"""
     before = target(site.current)
     if site.is_running():
-        with step(_py("Restarting gunicorn, one master after the other")):
+        with step(_py("Restarting the site's programs, one after the other")):
             site.switch(new.name)
             site.restart_in_turn()
         with step(_py("Asking the site which release serves")):
@@ -233,4 +233,6 @@ def handle_signals(handler):
 
 
 def interrupt(number, frame):
+    #: Whoever presses Ctrl-C twice does not interrupt the way back.
+    handle_signals(signal.SIG_IGN)
     raise Failed(_py("It was interrupted."))

@@ -126,7 +126,8 @@ class RollingRestart(ControllerPluginBase):
                     self.say(_py("%s does not run, as before."), name)
                     continue
                 text = _py("%s did not come up: %s tells why. The rest was left as it is.")
-                self.fail(text, name, process["stdout_logfile"])
+                log = process["stderr_logfile"] or process["stdout_logfile"]
+                self.fail(text, name, log)
                 return
             except KeyboardInterrupt:
                 text = _py("Interrupted. If it is stopped: supervisorctl start %s")
