@@ -872,8 +872,8 @@ FRENCH: dict[str, str] = {
     "it did not apply {config}: the logs in {logs} tell why.": (
         "il n'a pas appliqué {config} : les journaux de {logs} disent pourquoi."
     ),
-    "not every program started again: the logs in {logs} tell why.": (
-        "tous les programmes n'ont pas redémarré : les journaux de {logs} disent pourquoi."
+    "not all has started again: the logs in {logs} tell why.": (
+        "tout n'a pas redémarré : les journaux de {logs} disent pourquoi."
     ),
     "Shows every program, as supervisorctl does. A failure says that one that should run does not.": (
         "Montre tous les programmes, comme supervisorctl. Un échec dit qu'un programme qui devrait"
@@ -1120,8 +1120,8 @@ FRENCH: dict[str, str] = {
         "Met en service sur un serveur le code de ce dossier, sans perdre une requête."
     ),
     "show the releases that are kept": "montrer les versions conservées",
-    "put the release of this name into service again, or the one that served before": (
-        "remettre en service la version de ce nom, ou celle qui servait avant"
+    "put this release into service again, or the one that served before": (
+        "remettre en service cette version, ou celle qui servait avant"
     ),
     "the folder of the site, by default": "le dossier du site, par défaut",
     "It refuses with a sentence whoever may not read them.": (
@@ -1154,8 +1154,8 @@ FRENCH: dict[str, str] = {
     "How a failure ends.": "Comment finit un échec.",
     "{release} serves as before.": "{release} sert comme avant.",
     "Nothing is in service yet.": "Rien n'est encore en service.",
-    "{release} stays in place, but the site does not answer: {command} tells more.": (
-        "{release} reste en place, mais le site ne répond pas : {command} en dit plus."
+    "{release} stays in place, but the site does not answer: {command}": (
+        "{release} reste en place, mais le site ne répond pas : {command}"
     ),
     "Until the second migration, the site and its data stay untouched.": (
         "Jusqu'à la seconde migration, ni le site ni ses données ne sont touchés."

@@ -36,7 +36,7 @@ class DotEnv(environ.Env):
         #: What django-environ does not understand, it would print.
         return "\n".join(map(str.lstrip, lines))
 
-    def get_value(self, var, cast=None, default=environ.Env.NOTSET, parse_default=False):
+    def get_value(self, var, cast=None, default=environ.Env.NOTSET, **_):
         """_("As it stands there: django-environ takes $NAME for another variable, but a secret may begin with $.")"""
         value = self.ENVIRON.get(var)
         if default is self.NOTSET and not value:

@@ -60,7 +60,8 @@ def tracked(code):
     """_("Empty without git, or where it tracks nothing here.")"""
     names = git(code, "ls-files", "--recurse-submodules")
     if names:
-        untracked = git(code, "ls-files", "--others", "--exclude-standard", "--directory")
+        others = ("--others", "--exclude-standard", "--directory")
+        untracked = git(code, "ls-files", *others)
         if git(code, "status", "--porcelain", "--untracked-files=no", "."):
             say(_py("With the changes that are not committed yet."))
         if untracked:
@@ -73,8 +74,8 @@ def tracked(code):
 def git(code, *words):
     """_("The names that it says; none where it is missing, or where this is no checkout.")"""
     #: Root may ask in another's checkout; nothing is written there.
-    options = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "--no-optional-locks")
-    command = ("git", *options, "-C", code, *words, "-z")
+    safe = "--no-optional-locks -c safe.directory=* -c core.fsmonitor=false"
+    command = ("git", *safe.split(), "-C", code, *words, "-z")
     try:
         said = subprocess.run(command, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

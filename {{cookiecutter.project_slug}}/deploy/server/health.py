@@ -95,7 +95,7 @@ def reload():
 
 
 UPDATE_FAILED = _py("it did not apply {config}: the logs in {logs} tell why.")
-RESTART_FAILED = _py("not every program started again: the logs in {logs} tell why.")
+RESTART_FAILED = _py("not all has started again: the logs in {logs} tell why.")
 
 
 def status():

@@ -42,7 +42,7 @@ def parse(words):
         _py("Puts the code of this folder into service on a server, without losing a request."),
     )
     parser.flag("--list", help=_py("show the releases that are kept"))
-    text = _py("put the release of this name into service again, or the one that served before")
+    text = _py("put this release into service again, or the one that served before")
     parser.value("--rollback", _py("NAME"), text, nargs="?", const="")
     text = _py("the folder of the site, by default") + f" {FOLDER}"
     parser.value("--into", _py("DIR"), text, Path(FOLDER), type=folder)
@@ -113,7 +113,7 @@ def what_serves(site, before):
         return Failed(_py("Nothing is in service yet."))
     if Release(site, before).answers():
         return Failed(_py("{release} serves as before."), release=before)
-    text = _py("{release} stays in place, but the site does not answer: {command} tells more.")
+    text = _py("{release} stays in place, but the site does not answer: {command}")
     status = " ".join(map(str, site.supervisorctl("status")))
     return Failed(text, release=before, command=status)
 

@@ -151,7 +151,8 @@ class SiteFolder:
     def restart_in_turn(self):
         """_("Each program of the site takes the release that is current when it starts.")"""
         if self.is_running():
-            run(*self.supervisorctl("rolling_restart", self.programs()), **self.options())
+            command = self.supervisorctl("rolling_restart", self.programs())
+            run(*command, **self.options())
 
     def programs(self):
         """_("All that run its code; a release made by an older template knows those of gunicorn alone.")"""
