@@ -1141,6 +1141,9 @@ FRENCH: dict[str, str] = {
     "A config that cannot be read is refused before anything is made.": (
         "Une configuration illisible est refusée avant que rien ne soit fait."
     ),
+    "It is in place: what follows takes a moment, and is not worth a failure.": (
+        "Elle est en place : la suite prend un instant, et ne vaut pas un échec."
+    ),
     "The release to go back to: the one of this name, or the one that served before.": (
         "La version à laquelle revenir : celle de ce nom, ou celle qui servait avant."
     ),

@@ -26,7 +26,7 @@ LOGS = VAR / "log"
 #: supervisord may take this long to answer, and the site to come up.
 ANSWER_SECONDS, START_SECONDS = 20, 60
 #: A supervisord that hangs would let supervisorctl wait for ever; a worker may take its time to end its task.
-UPDATE_SECONDS, ROLLING_RESTART_SECONDS = 120, 3600
+RELOAD_SECONDS = 3600
 #: Exit codes: an error in the config; a state that cannot be told
 MISCONFIGURED, UNKNOWN = 6, 4
 
@@ -82,13 +82,14 @@ def start():
 
 def reload():
     """_("Reads the config again, and replaces the masters and what else runs the code one after the other: meanwhile the others serve.")"""
-    for seconds, words, text in (
-        (UPDATE_SECONDS, ["update"], UPDATE_FAILED),
-        (ROLLING_RESTART_SECONDS, ["rolling_restart", "all"], RESTART_FAILED),
+    every_program()
+    for words, text in (
+        (["update"], UPDATE_FAILED),
+        (["rolling_restart", "all"], RESTART_FAILED),
     ):
         command = (BIN / "supervisorctl", "-c", CONFIG, *words)
         try:
-            subprocess.run(command, timeout=seconds, check=True)
+            subprocess.run(command, timeout=RELOAD_SECONDS, check=True)
         except subprocess.SubprocessError:
             raise failed(text) from None
     wait()

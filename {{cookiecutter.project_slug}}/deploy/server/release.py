@@ -78,7 +78,7 @@ def release(options):
     before = target(site.current)
     old = chosen(site, options.rollback) if goes_back else None
     try:
-        if goes_back:
+        if old:
             roll_back(site, old)
         else:
             make_release(site, config, options)
@@ -87,6 +87,13 @@ def release(options):
         complain(failure)
         site.clean_up()
         raise what_serves(site, before) from None
+    #: It is in place: what follows takes a moment, and is not worth a failure.
+    handle_signals(signal.SIG_IGN)
+    say_what_remains(site, before)
+    if old:
+        say(MIGRATIONS_STAY)
+    else:
+        say_what_waits(site)
     site.remove_old()
     return target(site.current)
 
@@ -151,7 +158,6 @@ def make_release(site, config, options):
     with step(_py("Publishing the static files")):
         new.publish_static_files()
     put_in_service(site, new)
-    say_what_waits(site)
 
 
 def roll_back(site, old):
@@ -159,12 +165,10 @@ def roll_back(site, old):
     require_same_addresses(site, old.config)
     site.begin()
     put_in_service(site, old)
-    say(MIGRATIONS_STAY)
 
 
 def put_in_service(site, new):
     """_("A failure from here on makes clean_up() go back.")"""
-    before = target(site.current)
     if site.is_running():
         with step(_py("Restarting the site's programs, one after the other")):
             site.switch(new.name)
@@ -174,12 +178,10 @@ def put_in_service(site, new):
     else:
         site.switch(new.name)
     site.finish()
-    say_what_remains(site, new, before)
 
 
-def say_what_remains(site, new, before):
+def say_what_remains(site, before):
     config = "deploy/supervisord.conf"
-    files = [site.releases / release / config for release in (before, new.name)]
     if not site.is_running():
         text = _py("supervisord does not run. To start it, as {user}: {command}")
         user = site.user.account.pw_name
@@ -192,6 +194,7 @@ def say_what_remains(site, new, before):
         if line.split()[1:2] in (["FATAL"], ["BACKOFF"]):
             say(line)
     changes = ", ".join(site.ask_supervisord("reread").splitlines())
+    files = (site.releases / before / config, site.current / config)
     if ":" in changes or before and not filecmp.cmp(*files, shallow=False):
         text = _py("{config} has changed, and supervisord reads it only when told ({changes}). For its programs: {command}. For all else, stop supervisord and start it again.")
         command = " ".join(map(str, site.supervisorctl("update")))
