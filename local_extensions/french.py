@@ -242,10 +242,10 @@ FRENCH: dict[str, str] = {
         "Les réglages de cette machine. bootstrap.sh copie ce fichier dans .env, avec une clé"
         " secrète propre ; .env reste hors de git. Redémarrez le site après un changement."
     ),
-    "Signs the sessions. Whoever knows it can log in as anybody. To make one: python3 -c 'import"
-    " secrets; print(secrets.token_urlsafe(48))'": (
+    "Signs the sessions. Whoever knows it can log in as anybody. To make one: openssl rand -hex"
+    " 32": (
         "Signe les sessions. Qui la connaît peut se connecter au nom de n'importe qui. Pour en"
-        " créer une : python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        " créer une : openssl rand -hex 32"
     ),
     "on shows every error with the code around it: never on a server.": (
         "on montre chaque erreur avec le code qui l'entoure : jamais sur un serveur."

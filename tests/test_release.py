@@ -317,7 +317,10 @@ def test_it_goes_back_to_any_release(server: Server) -> None:
     """One after the other, or by name; --list tells where it is."""
     first, middle = sorted(server.releases)
     assert (server.current, server.previous) == (first, "")
+    # As an older template left it.
+    (server.path / "previous").symlink_to(f"releases/{middle}")
     server.release(title("Last"))
+    assert not (server.path / "previous").is_symlink()
     last = server.current
 
     def listed() -> list[list[str]]:
