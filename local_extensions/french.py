@@ -154,8 +154,10 @@ FRENCH: dict[str, str] = {
         "Les réglages de cette machine. bootstrap.sh copie ce fichier dans .env, avec une clé"
         " secrète propre ; .env reste hors de git. Redémarrez le site après un changement."
     ),
-    "Signs the sessions. Whoever knows it can log in as anybody.": (
-        "Elle signe les sessions. Qui la connaît peut se faire passer pour n'importe qui."
+    "Signs the sessions. Whoever knows it can log in as anybody. To make one: openssl rand -hex"
+    " 32": (
+        "Signe les sessions. Qui la connaît peut se connecter au nom de n'importe qui. Pour en"
+        " créer une : openssl rand -hex 32"
     ),
     "on shows every error with the code around it: never on a server.": (
         "on montre chaque erreur avec le code qui l'entoure : jamais sur un serveur."
@@ -171,9 +173,51 @@ FRENCH: dict[str, str] = {
         "Aucun shell ne lance un script dont les lignes finissent comme sous Windows."
     ),
     # .gitignore
-    "Secrets: bootstrap.sh writes them": "Les secrets : bootstrap.sh les écrit",
+    "Secrets, those of other machines too; bootstrap.sh writes those of this one": (
+        "Les secrets, ceux d'autres machines compris ; bootstrap.sh écrit ceux de celle-ci"
+    ),
     "Made by bootstrap.sh and by the running site": (
         "Créés par bootstrap.sh et par le site en marche"
+    ),
+    "Data, which has its own way from one machine to another": (
+        "Des données, qui voyagent autrement d'une machine à l'autre"
+    ),
+    "Packages, which each machine installs for itself": (
+        "Des paquets, que chaque machine installe pour elle-même"
+    ),
+    # <slug>/dot_env.py
+    "Reads .env for the settings, and says in a sentence what is wrong with it: never a value.": (
+        "Lit .env pour les réglages, et dit d'une phrase ce qui n'y va pas, sans jamais montrer une"
+        " valeur."
+    ),
+    "What may stand in a line: nothing, a comment, or NAME=value": (
+        "Ce qu'une ligne peut contenir : rien, un commentaire, ou NOM=valeur"
+    ),
+    "django-environ, with this file. The variables of the shell go first.": (
+        "django-environ, avec ce fichier. Les variables du shell passent d'abord."
+    ),
+    "On a server, a release has but a link to it.": (
+        "Sur un serveur, une version n'en a qu'un lien."
+    ),
+    "{file} cannot be read: {reason}.": "{file} n'est pas lisible : {reason}.",
+    "{file} is not in UTF-8: save it in this encoding.": (
+        "{file} n'est pas en UTF-8 : enregistrez-le dans cet encodage."
+    ),
+    "{file}, line {number}: write NAME=value, with no space before it or around =.": (
+        "{file}, ligne {number} : écrivez NOM=valeur, sans espace devant ni autour de =."
+    ),
+    "What django-environ does not understand, it would print.": (
+        "Ce que django-environ ne comprend pas, il l'afficherait."
+    ),
+    "As it stands there: django-environ takes $NAME for another variable, but a secret may begin"
+    " with $.": (
+        "Telle quelle : django-environ prend $NOM pour une autre variable, or un secret peut"
+        " commencer par $."
+    ),
+    "{file} lacks {name}: add its line, as .env.example has it; a .env that is missing is written"
+    " by ./bootstrap.sh.": (
+        "{name} manque dans {file} : ajoutez sa ligne, comme dans .env.example ; un .env absent est"
+        " écrit par ./bootstrap.sh."
     ),
     # bootstrap.sh
     "Sets the site up: venv, requirements, secrets, database, static files. Run it again whenever"
@@ -761,6 +805,65 @@ FRENCH: dict[str, str] = {
     "A file, a link, or a folder with all that it holds.": (
         "Un fichier, un lien, ou un dossier avec tout son contenu."
     ),
+    # deploy/server/code.py
+    "Which files of the code a release gets: what git tracks; without git, what .gitignore"
+    " allows.": (
+        "Quels fichiers du code reçoit une version : ceux que suit git ou, sans git, ceux que"
+        " .gitignore laisse passer."
+    ),
+    "What belongs to the folder of the code, not to a release, even where git tracks it": (
+        "Ce qui appartient au dossier du code et non à une version, même si git le suit"
+    ),
+    "What a release has beside them, for this may be the folder of one": (
+        "Ce qu'une version a en plus, car ce dossier peut en être une"
+    ),
+    "Of the untracked files, so many are named.": (
+        "Parmi les fichiers que git ne suit pas, on en nomme tant."
+    ),
+    "Links stay links, and of the modes what matters: whether a file runs.": (
+        "Les liens restent des liens et, des droits, on garde l'essentiel : un fichier est-il"
+        " exécutable ?"
+    ),
+    "The names of those that are copied. Of git's, a file may be missing here; a submodule that is"
+    " not here is a folder.": (
+        "Les noms de ceux que l'on copie. De ceux de git, un fichier peut manquer ici ; un"
+        " sous-module absent est un dossier."
+    ),
+    "Says which file is not.": "Dit quel fichier ne l'est pas.",
+    "{file} cannot be read: run this as its owner, or as root.": (
+        "{file} n'est pas lisible : lancez ceci en tant que son propriétaire, ou en root."
+    ),
+    "Empty without git, or where it tracks nothing here.": (
+        "Vide sans git, ou s'il ne suit rien ici."
+    ),
+    "With the changes that are not committed yet.": (
+        "Y compris les changements qui ne sont pas encore dans un commit."
+    ),
+    "Left out, as git does not track it ({number} in all): {names}": (
+        "Laissé de côté, car git ne le suit pas ({number} en tout) : {names}"
+    ),
+    "The names that it says; none where it is missing, or where this is no checkout.": (
+        "Les noms qu'il donne ; aucun s'il manque, ou si ce dossier n'est pas un dépôt."
+    ),
+    "Root may ask in another's checkout; nothing is written there.": (
+        "root peut interroger le dépôt d'un autre ; rien n'y est écrit."
+    ),
+    "The files that no .gitignore ignores: of the rules that fit, the last one counts.": (
+        "Les fichiers qu'aucun .gitignore n'ignore : des règles qui conviennent, la dernière"
+        " compte."
+    ),
+    "Those of one .gitignore: a pattern, whether it is for folders alone, whether it ignores.": (
+        "Celles d'un .gitignore : le motif, s'il ne vise que les dossiers, s'il ignore."
+    ),
+    "Without a slash, it is for the folders below, too.": (
+        "Sans barre oblique, elle vaut aussi dans les sous-dossiers."
+    ),
+    "git, too, passes over what is no pattern.": (
+        "git, lui aussi, passe sur ce qui n'est pas un motif."
+    ),
+    "A pattern of .gitignore as a regular expression.": (
+        "Un motif de .gitignore, en expression régulière."
+    ),
     # deploy/server/commands.py
     "Runs commands, shows what is being done, and says in a sentence what failed.": (
         "Lance des commandes, montre ce qui se fait, et dit en une phrase ce qui a échoué."
@@ -784,6 +887,9 @@ FRENCH: dict[str, str] = {
         "Lance une commande qui dure le temps du bloc with."
     ),
     "It inherits what lock() has locked.": "Elle hérite de ce que lock() a verrouillé.",
+    "What it has started ends too, and frees the lock: a second try need not wait.": (
+        "Ce qu'elle a lancé finit aussi et libère le verrou : un second essai n'a pas à attendre."
+    ),
     "Runs a command whose output goes to a file. Where it fails, its last lines are the reason.": (
         "Lance une commande dont la sortie va dans un fichier. Si elle échoue, ses dernières lignes"
         " sont la raison."
@@ -799,6 +905,9 @@ FRENCH: dict[str, str] = {
     " however they end.": (
         "Verrouille le fichier, ou refuse. Les commandes héritent du verrou : il disparaît avec la"
         " dernière, quelle que soit sa fin."
+    ),
+    "Those of a run that was killed end within a moment.": (
+        "Celles d'un passage tué finissent en un instant."
     ),
     # deploy/server/environment.py
     "What passes from the shell that starts a command or supervisord: these variables, and no"
@@ -844,8 +953,10 @@ FRENCH: dict[str, str] = {
     "supervisord may take this long to answer, and the site to come up.": (
         "Le temps laissé à supervisord pour répondre, et au site pour démarrer."
     ),
-    "A supervisord that hangs would let supervisorctl wait for ever.": (
-        "Un supervisord bloqué ferait attendre supervisorctl sans fin."
+    "A supervisord that hangs would let supervisorctl wait for ever; a worker may take its time to"
+    " end its task.": (
+        "Un supervisord bloqué ferait attendre supervisorctl sans fin ; un worker, lui, peut"
+        " prendre son temps pour finir sa tâche."
     ),
     "Exit codes: an error in the config; a state that cannot be told": (
         "Codes de sortie : une erreur dans la configuration ; un état que l'on ne peut pas dire"
@@ -867,16 +978,16 @@ FRENCH: dict[str, str] = {
         "Donne un nouvel essai à ce qui a échoué ou fut arrêté."
     ),
     "It may have been started meanwhile.": "Il a pu être démarré entre-temps.",
-    "Reads the config again and replaces the masters one after the other: meanwhile the others"
-    " serve.": (
-        "Relit la configuration et remplace les maîtres l'un après l'autre : pendant ce temps,"
-        " l'autre sert."
+    "Reads the config again, and replaces the masters and what else runs the code one after the"
+    " other: meanwhile the others serve.": (
+        "Relit la configuration, et remplace l'un après l'autre les maîtres et ce qui fait aussi"
+        " tourner le code : pendant ce temps, l'autre sert."
     ),
     "it did not apply {config}: the logs in {logs} tell why.": (
         "il n'a pas appliqué {config} : les journaux de {logs} disent pourquoi."
     ),
-    "{group} did not start again: the logs in {logs} tell why.": (
-        "{group} n'a pas redémarré : les journaux de {logs} disent pourquoi."
+    "not all has started again: the logs in {logs} tell why.": (
+        "tout n'a pas redémarré : les journaux de {logs} disent pourquoi."
     ),
     "Shows every program, as supervisorctl does. A failure says that one that should run does not,"
     " or that the site gives no page.": (
@@ -1149,8 +1260,16 @@ FRENCH: dict[str, str] = {
     "Puts the code of this folder into service on a server, without losing a request.": (
         "Met en service sur un serveur le code de ce dossier, sans perdre une requête."
     ),
-    "put the previous release into service again": "remettre en service la version précédente",
+    "show the releases that are kept": "montrer les versions conservées",
+    "put this release into service again, or the one that served before": (
+        "remettre en service cette version, ou celle qui servait avant"
+    ),
     "the folder of the site, by default": "le dossier du site, par défaut",
+    "It refuses with a sentence whoever may not read them.": (
+        "Il refuse d'une phrase qui n'a pas le droit de les lire."
+    ),
+    "--rollback goes there": "--rollback y revient",
+    "serves": "en service",
     "Makes a release or goes back, and returns the name of the one that serves. What fails is"
     " undone.": (
         "Met une version en service ou revient en arrière, et rend le nom de celle qui sert. Ce qui"
@@ -1163,8 +1282,25 @@ FRENCH: dict[str, str] = {
     "A config that cannot be read is refused before anything is made.": (
         "Une configuration illisible est refusée avant que rien ne soit fait."
     ),
-    "{release} serves as before.": "{release} sert comme avant.",
+    "It is in place: what follows takes a moment, and is not worth a failure.": (
+        "Elle est en place : la suite prend un instant, et ne vaut pas un échec."
+    ),
+    "The release to go back to: the one of this name, or the one that served before.": (
+        "La version à laquelle revenir : celle de ce nom, ou celle qui servait avant."
+    ),
+    "{serves} is the oldest release in {folder}: there is nothing to go back to.": (
+        "{serves} est la plus ancienne version de {folder} : il n'y a rien à quoi revenir."
+    ),
+    "{release} is the one that serves.": "{release} est celle qui sert.",
+    "There is no release {name} in {folder}; there are: {names}.": (
+        "Pas de version {name} dans {folder} ; il y a : {names}."
+    ),
+    "How a failure ends.": "Comment finit un échec.",
     "Nothing is in service yet.": "Rien n'est encore en service.",
+    "{release} serves as before.": "{release} sert comme avant.",
+    "{release} stays in place, but the site does not answer: {command}": (
+        "{release} reste en place, mais le site ne répond pas : {command}"
+    ),
     "Until the second migration, the site and its data stay untouched.": (
         "Jusqu'à la seconde migration, ni le site ni ses données ne sont touchés."
     ),
@@ -1181,26 +1317,23 @@ FRENCH: dict[str, str] = {
     "Rehearsal: asking for the home page": "Répétition : demande de la page d'accueil",
     "Migrating the database": "Migration de la base de données",
     "Publishing the static files": "Publication des fichiers statiques",
-    "The previous release is whole and was in service: it needs no rehearsal.": (
-        "La version précédente est entière et a déjà servi : elle se passe de répétition."
-    ),
-    "There is no previous release in {folder}: nothing to go back to.": (
-        "Pas de version précédente dans {folder} : il n'y a rien à quoi revenir."
+    "It is whole and was in service: it needs no rehearsal.": (
+        "Elle est entière et a déjà servi : elle se passe de répétition."
     ),
     "A failure from here on makes clean_up() go back.": (
         "Après un échec, à partir d'ici, clean_up() revient en arrière."
     ),
-    "Restarting gunicorn, one master after the other": (
-        "Redémarrage de gunicorn, un maître après l'autre"
+    "Restarting the site's programs, one after the other": (
+        "Redémarrage des programmes du site, l'un après l'autre"
     ),
     "Asking the site which release serves": "Demande au site : quelle version répond",
     "supervisord does not run. To start it, as {user}: {command}": (
         "supervisord ne tourne pas. Pour le démarrer, en tant que {user}, tapez : {command}"
     ),
-    "{config} has changed, and supervisord reads it only when told. For its programs: {command}"
-    " update. For all else, stop supervisord and start it again.": (
-        "{config} a changé, et supervisord ne le relit que si on le lui dit. Pour ses programmes :"
-        " {command} update. Pour tout le reste, arrêtez supervisord et relancez-le."
+    "{config} has changed, and supervisord reads it only when told ({changes}). For its programs:"
+    " {command}. For all else, stop supervisord and start it again.": (
+        "{config} a changé, et supervisord ne le relit que si on le lui dit ({changes}). Pour ses"
+        " programmes : {command}. Pour tout le reste, arrêtez supervisord et relancez-le."
     ),
     "What install.sh would change: the user, the domain, and whatever else the service is made"
     " from.": (
@@ -1209,6 +1342,9 @@ FRENCH: dict[str, str] = {
     ),
     "Not in place yet: {files}. To change that: deploy/install.sh --service {name}": (
         "Pas encore en place : {files}. Pour y remédier : deploy/install.sh --service {name}"
+    ),
+    "The service that the site is on this machine; None for whoever cannot change it.": (
+        "Le service qu'est le site sur cette machine ; None pour qui ne peut pas y toucher."
     ),
     "supervisord takes its group's name and its addresses when it starts, and nginx is told by"
     " deploy/install.sh.": (
@@ -1222,24 +1358,25 @@ FRENCH: dict[str, str] = {
         " siens. Arrêtez-le ({stop}), relancez cette commande, puis démarrez-le ; sur un serveur,"
         " deploy/install.sh le démarre et avertit nginx."
     ),
+    "Whoever presses Ctrl-C twice does not interrupt the way back.": (
+        "Qui presse Ctrl-C deux fois n'interrompt pas le retour en arrière."
+    ),
     "It was interrupted.": "Interruption.",
     # deploy/server/releases.py
     "A release: the folder that it gets on the server, and its rehearsal there.": (
         "Une version : le dossier qu'elle reçoit sur le serveur, et sa répétition."
     ),
-    "What belongs to the folder of the code, not to a release": (
-        "Ce qui appartient au dossier du code, et non à une version"
-    ),
     "Connections that must all reach the new release, in whichever process": (
         "Connexions qui doivent toutes tomber sur la nouvelle version, dans quelque processus que"
         " ce soit"
     ),
+    "One of Django's warnings, and where a release keeps those that it had": (
+        "Un avertissement de Django, et où une version garde ceux qu'elle a eus"
+    ),
     "One release: its folder, and what is done to it.": (
         "Une version : son dossier, et ce qu'on en fait."
     ),
-    "The site's user reads all of it, whatever the caller's umask was.": (
-        "L'utilisateur du site lit tout, quel que soit l'umask de l'appelant."
-    ),
+    "What goes back follows these links.": "Un retour en arrière suit ces liens.",
     "Named after what it is made from: a release with the same takes the same.": (
         "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
     ),
@@ -1252,11 +1389,13 @@ FRENCH: dict[str, str] = {
     "Runs a command of the release's Python as the site's user.": (
         "Lance une commande du Python de la version, en tant qu'utilisateur du site."
     ),
-    "Gives the release a var/ of its own, with a copy of the database.": (
-        "Donne à la version un var/ à elle, avec une copie de la base de données."
+    "Gives the release a var/ of its own, with a copy of the database and all uploads.": (
+        "Donne à la version un var/ à elle, avec une copie de la base et tous les fichiers reçus."
     ),
-    "The settings of Django, supervisord and gunicorn; returns Django's warnings.": (
-        "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django."
+    "The settings of Django, supervisord and gunicorn; returns those of Django's warnings that the"
+    " release before did not have.": (
+        "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django"
+        " que la version précédente n'avait pas."
     ),
     "A gunicorn on a socket that nobody else knows must show the home page.": (
         "Un gunicorn, sur une socket que nul autre ne connaît, doit montrer la page d'accueil."
@@ -1275,8 +1414,16 @@ FRENCH: dict[str, str] = {
         "Le site garde pour lui ce qu'il écrit, et ceux-ci, nginx les envoie."
     ),
     "A name under which the site answers.": "Un nom auquel le site répond.",
+    "Whether visitors get an answer from it, as far as this machine can tell.": (
+        "Les visiteurs ont-ils une réponse, pour autant que cette machine le sache ?"
+    ),
     "The site that visitors see must be this release.": (
         "Le site que voient les visiteurs doit être cette version."
+    ),
+    "The same files by other names, so that whoever deletes or renames them there harms nothing. A"
+    " link leads to what can have no second name: a file of another's, or on another disk.": (
+        "Les mêmes fichiers sous d'autres noms : qui les y efface ou les renomme n'abîme rien. Un"
+        " lien mène à ce qui ne peut avoir deux noms : le fichier d'un autre, ou d'un autre disque."
     ),
     # deploy/server/restore.py
     "Puts a copy of the site's data back: the steps, in their order.": (
@@ -1367,6 +1514,18 @@ FRENCH: dict[str, str] = {
     "The example, as a rule the one beside it, with a secret key of its own.": (
         "L'exemple, d'ordinaire celui d'à côté, avec une clé secrète à lui."
     ),
+    "The lines of the example whose names .env lacks; one that is commented out there is"
+    " decided.": (
+        "Les lignes de l'exemple dont le nom manque dans .env ; en commentaire, il est tenu pour"
+        " réglé."
+    ),
+    "Of a file that cannot be read, the settings speak.": (
+        "D'un fichier illisible, ce sont les réglages qui parlent."
+    ),
+    "{env} lacks what {example} has. Add each line with your value, or with a # in front:": (
+        "Il manque dans {env} ce qu'a {example}. Ajoutez chaque ligne avec votre valeur, ou un #"
+        " devant :"
+    ),
     "The password of supervisord's web interface.": (
         "Le mot de passe de l'interface web de supervisord."
     ),
@@ -1425,6 +1584,17 @@ FRENCH: dict[str, str] = {
     "Its files that install.sh would write anew.": (
         "Ceux de ses fichiers qu'install.sh écrirait de nouveau."
     ),
+    "Refuses files that wait and that nginx would refuse: it reads them in a copy of its folder,"
+    " which nobody else sees.": (
+        "Refuse les fichiers en attente que nginx refuserait : il les lit dans une copie de son"
+        " dossier, que nul autre ne voit."
+    ),
+    "What is wrong already, this release has not done.": (
+        "Ce qui n'allait déjà pas n'est pas le fait de cette version."
+    ),
+    "nginx refuses what is in deploy/nginx: {reason}": (
+        "nginx refuse ce que contient deploy/nginx : {reason}"
+    ),
     "What starts the site at each boot, and copies its database each night.": (
         "Ce qui démarre le site avec la machine, et copie sa base de données chaque nuit."
     ),
@@ -1438,11 +1608,11 @@ FRENCH: dict[str, str] = {
         "Le dossier du site sur le serveur : ses versions, et les liens qui disent laquelle sert."
     ),
     "releases/ holds one folder per release, venvs/ their packages. The link current names the"
-    " release that serves, previous the one before it. var/ is the site's own: database, logs,"
-    " sockets, static files.": (
+    " release that serves; in each release, .previous names the one that served before it. var/ is"
+    " the site's own: database, logs, sockets, static files.": (
         "releases/ contient un dossier par version, venvs/ leurs paquets. Le lien current nomme la"
-        " version qui sert, previous celle d'avant. var/ est au site lui-même : base de données,"
-        " journaux, sockets, fichiers statiques."
+        " version qui sert ; dans chacune, .previous nomme celle qui servait avant elle. var/ est"
+        " au site lui-même : base de données, journaux, sockets, fichiers statiques."
     ),
     "The name of the database in var/, and in a copy of the data": (
         "Le nom de la base de données dans var/, et dans une copie des données"
@@ -1450,14 +1620,19 @@ FRENCH: dict[str, str] = {
     "Releases that stay, to look at or to copy from": (
         "Versions que l'on garde, pour les regarder ou y reprendre quelque chose"
     ),
+    "The name of a release is the time when it was made (UTC).": (
+        "Le nom d'une version est l'heure à laquelle elle a été faite (UTC)."
+    ),
     "Migrations are not undone: the database stays as it is.": (
         "Les migrations ne sont pas défaites : la base reste comme elle est."
     ),
     "The paths in it, and what is done to it as a whole.": (
         "Les chemins qui s'y trouvent, et ce qu'on fait de l'ensemble."
     ),
-    "While a release is under way, its name and the name of the one that served before.": (
-        "Pendant une mise en service : le nom de la version, et de celle qui servait avant."
+    "While a release is under way, its name, if it is new, and the name of the one that served"
+    " before.": (
+        "Pendant une mise en service : le nom de la version, si elle est nouvelle, et de celle qui"
+        " servait avant."
     ),
     "Makes what is missing of it, reads who runs the site, and locks it.": (
         "Crée ce qui manque, lit qui fait tourner le site, et le verrouille."
@@ -1469,15 +1644,30 @@ FRENCH: dict[str, str] = {
         "Impossible d'écrire dans {folder} ({reason}) : lancez ceci en tant que son propriétaire,"
         " ou en root."
     ),
+    "The code is for those who release and for the site: what keeps the others out is the mode of"
+    " this one folder.": (
+        "Le code est à qui met en service et au site : ce sont les droits de ce seul dossier qui"
+        " tiennent les autres dehors."
+    ),
     "Another release is under way in {folder}: wait until it has ended.": (
         "Une autre mise en service est en cours dans {folder} : attendez qu'elle ait fini."
     ),
-    "From here to finish(), clean_up() undoes it all.": "D'ici à finish(), clean_up() défait tout.",
+    "The releases that are kept, the oldest first.": (
+        "Les versions conservées, la plus ancienne d'abord."
+    ),
+    "There is no release in {folder}.": "Il n'y a pas de version dans {folder}.",
+    "The one that served before it, or else the next older one; empty where there is none.": (
+        "Celle qui servait avant elle ou, à défaut, la plus récente avant elle ; vide s'il n'y en a"
+        " pas."
+    ),
+    "From here to finish(), clean_up() goes back, and removes the new release.": (
+        "D'ici à finish(), clean_up() revient en arrière et enlève la nouvelle version."
+    ),
     "Undoes a release that failed or was interrupted, and removes what nobody needs.": (
         "Défait une mise en service manquée ou interrompue, et enlève ce dont personne n'a besoin."
     ),
-    "previous changes last: once it has, nothing was missing any more.": (
-        "previous change en dernier : ensuite, plus rien ne manquait."
+    "An older template's way to find the release before": (
+        "Ce par quoi un modèle plus ancien trouvait la version d'avant"
     ),
     "Going back to {release}": "Retour à {release}",
     "Keeps the newest releases, and what serves or is in use.": (
@@ -1486,8 +1676,16 @@ FRENCH: dict[str, str] = {
     "Whether supervisord is at the other end of its socket.": (
         "supervisord est-il à l'autre bout de sa socket ?"
     ),
-    "Each gunicorn master takes the release that is current when it starts.": (
-        "Chaque maître gunicorn prend la version que nomme current quand il démarre."
+    "Each program of the site takes the release that is current when it starts.": (
+        "Chaque programme du site prend la version que nomme current quand il démarre."
+    ),
+    "All that run its code; a release made by an older template knows those of gunicorn alone.": (
+        "Tous ceux qui font tourner son code ; une version faite par un modèle plus ancien ne"
+        " connaît que ceux de gunicorn."
+    ),
+    "What supervisorctl says of reread or status, also where its exit code tells of a failure.": (
+        "Ce que supervisorctl répond à reread ou à status, même si son code de sortie annonce un"
+        " échec."
     ),
     "They stand outside the releases, which share them.": (
         "Ils sont hors des versions, qui les partagent."
@@ -1943,6 +2141,9 @@ FRENCH: dict[str, str] = {
     "A process may take this long to become ready once supervisord calls it RUNNING.": (
         "Le temps laissé à un processus pour être prêt une fois que supervisord le dit RUNNING."
     ),
+    "The code that is current, and on a server the link that leads to it": (
+        "Le code du moment et, sur un serveur, le lien qui y mène"
+    ),
     "A process that was started does not run, or is not ready.": (
         "Un processus démarré ne tourne pas, ou n'est pas prêt."
     ),
@@ -1952,13 +2153,20 @@ FRENCH: dict[str, str] = {
     "supervisorctl asks every plugin for help; the first would say that there is none.": (
         "supervisorctl demande de l'aide à chaque greffon ; le premier dirait qu'il n'y en a pas."
     ),
-    "Restart the processes of a group one after the other; wait for each": (
-        "Redémarrer les processus d'un groupe l'un après l'autre, en attendant chacun"
+    "Restart the processes of a group, or of all that run the site's code, one after the other;"
+    " wait for each": (
+        "Redémarrer les processus d'un groupe, ou tous ceux qui font tourner le code du site, l'un"
+        " après l'autre, en attendant chacun"
     ),
     "Name a group: %s.": "Nommez un groupe : %s.",
     "There is no group %s; there are: %s.": "Il n'y a pas de groupe %s ; il y a : %s.",
-    "Another rolling_restart is under way: wait for its end.": (
-        "Un autre rolling_restart est en cours : attendez sa fin."
+    "All that runs its code. Beside gunicorn, what was stopped or has ended stays so, and what did"
+    " not run may fail again.": (
+        "Tout ce qui fait tourner son code. Hormis gunicorn, ce qui était arrêté ou fini le reste,"
+        " et ce qui ne tournait pas peut échouer encore."
+    ),
+    "As the config is now; one that is refused is said elsewhere.": (
+        "Selon la configuration du moment ; qu'elle soit refusée se dit ailleurs."
     ),
     "The folder of supervisord's socket is locked until this ends, even by kill -9.": (
         "Le dossier de la socket de supervisord est verrouillé jusqu'à la fin, même par kill -9."
@@ -1966,10 +2174,22 @@ FRENCH: dict[str, str] = {
     "An http address: the folder is out of reach.": (
         "Une adresse http : le dossier est hors de portée."
     ),
-    "What does not run comes first: the more serve when one that does is stopped.": (
-        "D'abord ce qui ne tourne pas : il en servira davantage quand un qui tourne s'arrêtera."
+    "Another rolling_restart is under way: wait for its end.": (
+        "Un autre rolling_restart est en cours : attendez sa fin."
     ),
+    "gunicorn comes first: where it fails, the rest still runs the old code. Of each, what does not"
+    " run comes first: the more serve when one that does is stopped.": (
+        "gunicorn d'abord : s'il échoue, le reste fait encore tourner l'ancien code. De part et"
+        " d'autre, ce qui ne tourne pas passe devant : il en sert d'autant plus quand on arrête"
+        " l'un de ceux qui tournent."
+    ),
+    "A release that is interrupted ends this between two processes: none stays stopped.": (
+        "Une mise en service interrompue met fin à ceci entre deux processus : aucun ne reste"
+        " arrêté."
+    ),
+    "Interrupted before %s.": "Interrompu avant %s.",
     "%s: restarting (%d of %d)": "%s : redémarrage (%d sur %d)",
+    "%s does not run, as before.": "%s ne tourne pas, comme avant.",
     "%s did not come up: %s tells why. The rest was left as it is.": (
         "%s n'a pas démarré : %s dit pourquoi. Le reste est demeuré tel quel."
     ),
@@ -1979,6 +2199,9 @@ FRENCH: dict[str, str] = {
     "%s: running": "%s : en marche",
     "Returns when the process is RUNNING, and ready where its group reports that.": (
         "Revient quand le processus est RUNNING, et prêt si son groupe le signale."
+    ),
+    "A cache beside the site, say, does not: it need not restart for new code.": (
+        "Un cache à côté du site, par exemple, n'en est pas : un nouveau code ne le concerne pas."
     ),
     # deploy/supervisor_plugin/same_origin.py
     "Keeps the pages of other sites away from supervisord's web interface.": (
@@ -2176,6 +2399,10 @@ FRENCH: dict[str, str] = {
     ),
     "The config is read again, and the masters are replaced one after the other.": (
         "La configuration est relue, et les maîtres sont remplacés l'un après l'autre."
+    ),
+    "A worker may need longer to end its task than systemd grants a reload by itself.": (
+        "Un worker peut mettre plus de temps à finir sa tâche que systemd n'en accorde à un"
+        " rechargement."
     ),
     "After a crash; not after supervisorctl shutdown.": (
         "Après un plantage ; pas après supervisorctl shutdown."

@@ -214,6 +214,7 @@ def calls(name, *functions):
         "LSBInitExitStatuses.GENERIC": "supervisorctl.LSBInitExitStatuses.GENERIC == 1",
         "make_namespec": "options.make_namespec('group', 'process') == 'group:process'",
         "RUNNING_STATES": "states.ProcessStates.RUNNING in states.RUNNING_STATES",
+        "ProcessStates": "has(states.ProcessStates, 'FATAL', 'RUNNING')",
         "ServerOptions.realize": "server_options.configfile.endswith('supervisord.conf')",
         "ServerOptions.stderr": "has(server_options.stderr, 'write')",
         "SupervisorTransport": "xmlrpc.SupervisorTransport(serverurl='unix:///ctl.sock')",
@@ -261,6 +262,16 @@ def parameters(function):
         "Arbiter.SIG_QUEUE": "'SIG_QUEUE' in names(arbiter.Arbiter.signal)",
     },
 )
+ENVIRON: Probes = (
+    "import os\nfrom environ import Env",
+    {
+        # They ask it for each value.
+        "Env.get_value": "all('get_value' in kind.__code__.co_names for kind in (Env.__call__, Env.bool, Env.list))",
+        "Env.parse_value": "Env.parse_value('a,b', list) == ['a', 'b']",
+        "Env.ENVIRON": "Env.ENVIRON is os.environ",
+        "Env.NOTSET": "Env.get_value.__defaults__[1] is Env.NOTSET",
+    },
+)
 PYTHON: Probes = (
     "import os, sys, threading",
     {
@@ -285,7 +296,7 @@ options = {option.name for option in cli.main.params}
         },
     },
 )
-PROBES = (SUPERVISOR, GUNICORN, PYTHON, COOKIECUTTER)
+PROBES = (SUPERVISOR, GUNICORN, ENVIRON, PYTHON, COOKIECUTTER)
 NAMES = [name for _, expressions in PROBES for name in expressions]
 
 # Prints the names whose expression is not true.

@@ -399,7 +399,7 @@ def test_rolling_restart_says_what_it_wants(daemon: Daemon) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
     done = daemon.ctl("help", "rolling_restart")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
-    assert done.stdout.startswith("rolling_restart <gname> [...]\t")
+    assert done.stdout.startswith("rolling_restart <gname> [...]|all\t")
     assert "rolling_restart" in daemon.ctl("help").stdout
     assert "No help" not in daemon.ctl("help", "restart").stdout
 
@@ -416,6 +416,21 @@ def test_an_interrupted_rolling_restart_says_what_to_do(daemon: Daemon) -> None:
     assert message == "Interrupted. If it is stopped: supervisorctl start pair:0\n"
     assert asked.returncode == 1
     assert daemon.ask()
+
+
+def test_a_rolling_restart_that_is_ended_leaves_nothing_stopped(daemon: Daemon) -> None:
+    """As release.sh does when it is interrupted: what is under way is finished."""
+    daemon.will(loading=2)
+    _, untouched = daemon.pids()
+    with daemon.begin("rolling_restart", "pair") as ended:
+        assert ended.stdout
+        ended.stdout.readline()
+        ended.terminate()
+        said, fault = ended.communicate(timeout=20)
+    assert (said, fault) == ("pair:0: running\n", "Interrupted before pair:1.\n")
+    assert ended.returncode == 1
+    assert daemon.all_run()
+    assert daemon.pids()[1] == untouched
 
 
 def test_two_rolling_restarts_do_not_meet(daemon: Daemon) -> None:

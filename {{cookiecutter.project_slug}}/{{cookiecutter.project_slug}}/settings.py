@@ -4,16 +4,16 @@ import logging
 import os
 from pathlib import Path
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.files.storage import FileSystemStorage
+
+from .dot_env import DotEnv
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: On a server each release has a folder of its own, whose name tells it.
 RELEASE = BASE_DIR.name
 
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+env = DotEnv(BASE_DIR / ".env")
 
 SECRET_KEY = env("SECRET_KEY")
 DEBUG = env.bool("DEBUG", default=False)

@@ -58,6 +58,7 @@ def set_up(config, packages):
     for name, write in secrets.items():
         with writing(CODE / name):
             write(CODE / name)
+    secret_files.say_what_is_new(CODE / ".env", CODE / ".env.example")
     prepare_site(venv)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -74,10 +75,15 @@ def started(command, output, **options):
         stderr=subprocess.STDOUT,
         #: It inherits what lock() has locked.
         close_fds=False,
-        **options,
+        **{"start_new_session": True, **options},
     ) as process:
         try:
             yield process
+        except BaseException:
+            #: What it has started ends too, and frees the lock: a second try need not wait.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            raise
         finally:
             process.terminate()
 
@@ -117,7 +123,10 @@ def lock(file, refusal, **values):
     """_("Locks the file, or refuses. Commands inherit the lock: it is gone with the last of them, however they end.")"""
     descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
     os.set_inheritable(descriptor, True)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Failed(refusal, **values) from None
+    #: Those of a run that was killed end within a moment.
+    for _ in range(10):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.1)
+    raise Failed(refusal, **values)

@@ -25,8 +25,8 @@ VAR = (CODE / "var").resolve()
 LOGS = VAR / "log"
 #: supervisord may take this long to answer, and the site to come up.
 ANSWER_SECONDS, START_SECONDS = 20, 60
-#: A supervisord that hangs would let supervisorctl wait for ever.
-UPDATE_SECONDS, ROLLING_RESTART_SECONDS = 120, 300
+#: A supervisord that hangs would let supervisorctl wait for ever; a worker may take its time to end its task.
+RELOAD_SECONDS = 3600
 #: Exit codes: an error in the config; a state that cannot be told
 MISCONFIGURED, UNKNOWN = 6, 4
 
@@ -81,21 +81,22 @@ def start():
 
 
 def reload():
-    """_("Reads the config again and replaces the masters one after the other: meanwhile the others serve.")"""
-    for seconds, words, text in (
-        (UPDATE_SECONDS, ["update"], UPDATE_FAILED),
-        (ROLLING_RESTART_SECONDS, ["rolling_restart", GROUP], RESTART_FAILED),
+    """_("Reads the config again, and replaces the masters and what else runs the code one after the other: meanwhile the others serve.")"""
+    every_program()
+    for words, text in (
+        (["update"], UPDATE_FAILED),
+        (["rolling_restart", "all"], RESTART_FAILED),
     ):
         command = (BIN / "supervisorctl", "-c", CONFIG, *words)
         try:
-            subprocess.run(command, timeout=seconds, check=True)
+            subprocess.run(command, timeout=RELOAD_SECONDS, check=True)
         except subprocess.SubprocessError:
             raise failed(text) from None
     wait()
 
 
 UPDATE_FAILED = _py("it did not apply {config}: the logs in {logs} tell why.")
-RESTART_FAILED = _py("{group} did not start again: the logs in {logs} tell why.")
+RESTART_FAILED = _py("not all has started again: the logs in {logs} tell why.")
 
 
 def status():
@@ -180,4 +181,4 @@ def last_words(said):
 
 
 def failed(text, code=1, **values):
-    return Failed(text, code, config=CONFIG, group=GROUP, logs=LOGS, **values)
+    return Failed(text, code, config=CONFIG, logs=LOGS, **values)

@@ -166,8 +166,8 @@ def give_to_user(changes, service):
     if SITE.is_running():
         changes.run("service", service.name, "stop")
     group = account().pw_gid if account() else USER
-    for secret in filter(Path.exists, SECRETS):
-        changes.run("chgrp", group, secret)
+    for path in filter(Path.exists, (*SECRETS, SITE.releases)):
+        changes.run("chgrp", group, path)
     inside = sorted(SITE.var.iterdir())
     changes.run("chown", "-R", "--no-dereference", f"{USER}:", *inside)
     changes.run("chown", f"{USER}:", SITE.var)

@@ -24,9 +24,9 @@ class Parser(argparse.ArgumentParser):
     def flag(self, *names, help, action="store_true"):
         self.options.add_argument(*names, action=action, help=help)
 
-    def value(self, name, metavar, help, default=None, type=str):
+    def value(self, name, metavar, help, default=None, **more):
         self.options.add_argument(
-            name, metavar=metavar, help=help, default=default, type=type
+            name, metavar=metavar, help=help, default=default, **more
         )
 
     def word(self, name, metavar, help):

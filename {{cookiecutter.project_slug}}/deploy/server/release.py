@@ -1,18 +1,20 @@
 """_("Puts the code of this folder into service on a server: the steps, in their order.")"""
 
+import calendar
 import filecmp
 import os
 import signal
 import time
 from pathlib import Path
 
-from . import preflight
+from . import code, preflight
 from .commands import Failed, complain, say, step
 from .facts import FOLDER
 from .options import Parser, folder
 from .releases import CODE, Release
 from .service import Service, installed_as
-from .site_folder import MIGRATIONS_STAY, SiteFolder, target
+from .site_folder import MIGRATIONS_STAY, NAME, SiteFolder, target
+from .site_user import SiteUser
 from .supervisord_conf import SupervisordConf
 
 PROGRAM = "deploy/release.sh"
@@ -26,6 +28,9 @@ def main(words):
     #: The site goes first.
     os.nice(5)
     handle_signals(interrupt)
+    if options.list:
+        show_releases(SiteFolder(options.into))
+        return
     serves = release(options)
     text = _py("{release} is in place ({seconds} s).")
     say(text, release=serves, seconds=round(time.monotonic() - began))
@@ -36,14 +41,26 @@ def parse(words):
         PROGRAM,
         _py("Puts the code of this folder into service on a server, without losing a request."),
     )
-    parser.flag(
-        "--rollback",
-        help=_py("put the previous release into service again"),
-    )
+    parser.flag("--list", help=_py("show the releases that are kept"))
+    text = _py("put this release into service again, or the one that served before")
+    parser.value("--rollback", _py("NAME"), text, nargs="?", const="")
     text = _py("the folder of the site, by default") + f" {FOLDER}"
-    parser.value("--into", _py("DIR"), text, Path(FOLDER), folder)
+    parser.value("--into", _py("DIR"), text, Path(FOLDER), type=folder)
     parser.packages()
     return parser.parse(words)
+
+
+def show_releases(site):
+    #: It refuses with a sentence whoever may not read them.
+    if site.var.is_dir():
+        SiteUser(site.var)
+    site.require_release()
+    serves = target(site.current)
+    roles = {site.before(serves): _py("--rollback goes there"), serves: _py("serves")}
+    for name in site.names():
+        seconds = calendar.timegm(time.strptime(name, NAME))
+        made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+        say(f"{name}  {made}  {roles.get(name, '')}".rstrip())
 
 
 def release(options):
@@ -52,46 +69,83 @@ def release(options):
     if CODE in (path, *path.parents):
         text = _py("{folder} holds the code itself: keep the code elsewhere, or name another folder (--into).")
         raise Failed(text, folder=path)
+    goes_back = options.rollback is not None
     #: A config that cannot be read is refused before anything is made.
-    config = None if options.rollback else SupervisordConf(CODE)
+    config = None if goes_back else SupervisordConf(CODE)
     site = SiteFolder(path)
     site.prepare()
     site.clean_up()
     before = target(site.current)
+    old = chosen(site, options.rollback) if goes_back else None
     try:
-        if options.rollback:
-            roll_back(site)
+        if old:
+            roll_back(site, old)
         else:
             make_release(site, config, options)
     except (Failed, OSError) as failure:
         handle_signals(signal.SIG_IGN)
         complain(failure)
         site.clean_up()
-        if before:
-            raise Failed(_py("{release} serves as before."), release=before) from None
-        raise Failed(_py("Nothing is in service yet.")) from None
+        raise what_serves(site, before) from None
+    #: It is in place: what follows takes a moment, and is not worth a failure.
+    handle_signals(signal.SIG_IGN)
+    say_what_remains(site, before)
+    if old:
+        say(MIGRATIONS_STAY)
+    else:
+        say_what_waits(site)
     site.remove_old()
     return target(site.current)
 
 
+def chosen(site, name):
+    """_("The release to go back to: the one of this name, or the one that served before.")"""
+    site.require_release()
+    serves, names = target(site.current), site.names()
+    name = name or site.before(serves)
+    if not name:
+        text = _py("{serves} is the oldest release in {folder}: there is nothing to go back to.")
+        raise Failed(text, serves=serves, folder=site.path)
+    if name == serves:
+        raise Failed(_py("{release} is the one that serves."), release=name)
+    if name not in names:
+        text = _py("There is no release {name} in {folder}; there are: {names}.")
+        raise Failed(text, name=name, folder=site.path, names=", ".join(names))
+    return Release(site, name)
+
+
+def what_serves(site, before):
+    """_("How a failure ends.")"""
+    if not before:
+        return Failed(_py("Nothing is in service yet."))
+    if Release(site, before).answers():
+        return Failed(_py("{release} serves as before."), release=before)
+    text = _py("{release} stays in place, but the site does not answer: {command}")
+    status = " ".join(map(str, site.supervisorctl("status")))
+    return Failed(text, release=before, command=status)
+
+
 def make_release(site, config, options):
     """_("Until the second migration, the site and its data stay untouched.")"""
-    new = Release(site, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+    new = Release(site, time.strftime(NAME, time.gmtime()))
     require_same_addresses(site, config)
     needed = NEEDED_MEGABYTES + site.database_megabytes()
     preflight.require_space(site.path, needed, PROGRAM)
     site.begin(new.name)
+    names = code.files(CODE)
     with step(_py("Copying the code")):
-        new.copy_code()
-        site.write_secrets(new)
+        new.copy_code(names)
+    site.write_secrets(new)
     with step(_py("Making the venv, or taking the one that fits")):
         new.make_venv(options)
     with step(_py("Rehearsal: copying the database")):
         new.use_rehearsal()
     with step(_py("Rehearsal: checking the settings")):
         warnings = new.check()
-    if warnings:
-        say(warnings)
+        if service := service_of(site):
+            service.require_nginx()
+    for warning in warnings:
+        say(warning)
     with step(_py("Rehearsal: migrating the copy of the database")):
         new.manage("migrate", "--no-input")
     with step(_py("Rehearsal: collecting the static files")):
@@ -104,60 +158,61 @@ def make_release(site, config, options):
     with step(_py("Publishing the static files")):
         new.publish_static_files()
     put_in_service(site, new)
-    say_what_waits(site)
 
 
-def roll_back(site):
-    """_("The previous release is whole and was in service: it needs no rehearsal.")"""
-    if not target(site.previous):
-        text = _py("There is no previous release in {folder}: nothing to go back to.")
-        raise Failed(text, folder=site.path)
-    old = Release(site, target(site.previous))
+def roll_back(site, old):
+    """_("It is whole and was in service: it needs no rehearsal.")"""
     require_same_addresses(site, old.config)
-    site.begin(old.name)
+    site.begin()
     put_in_service(site, old)
-    say(MIGRATIONS_STAY)
 
 
 def put_in_service(site, new):
     """_("A failure from here on makes clean_up() go back.")"""
-    before = target(site.current)
     if site.is_running():
-        with step(_py("Restarting gunicorn, one master after the other")):
+        with step(_py("Restarting the site's programs, one after the other")):
             site.switch(new.name)
             site.restart_in_turn()
         with step(_py("Asking the site which release serves")):
             new.verify()
     else:
         site.switch(new.name)
-    site.finish(before)
-    say_what_remains(site, new, before)
+    site.finish()
 
 
-def say_what_remains(site, new, before):
+def say_what_remains(site, before):
     config = "deploy/supervisord.conf"
-    bin = site.current / "venv" / "bin"
-    files = [site.releases / release / config for release in (before, new.name)]
     if not site.is_running():
         text = _py("supervisord does not run. To start it, as {user}: {command}")
-        say(
-            text,
-            user=site.user.account.pw_name,
-            command=f"{bin}/supervisord -c {site.current / config}",
-        )
-    elif before and not filecmp.cmp(*files, shallow=False):
-        text = _py("{config} has changed, and supervisord reads it only when told. For its programs: {command} update. For all else, stop supervisord and start it again.")
-        say(text, config=config, command=f"{bin}/supervisorctl")
+        user = site.user.account.pw_name
+        command = f"{site.current}/venv/bin/supervisord -c {site.current / config}"
+        if service := service_of(site):
+            user, command = "root", f"service {service.name} start"
+        say(text, user=user, command=command)
+        return
+    for line in site.ask_supervisord("status").splitlines():
+        if line.split()[1:2] in (["FATAL"], ["BACKOFF"]):
+            say(line)
+    changes = ", ".join(site.ask_supervisord("reread").splitlines())
+    files = (site.releases / before / config, site.current / config)
+    if ":" in changes or before and not filecmp.cmp(*files, shallow=False):
+        text = _py("{config} has changed, and supervisord reads it only when told ({changes}). For its programs: {command}. For all else, stop supervisord and start it again.")
+        command = " ".join(map(str, site.supervisorctl("update")))
+        say(text, config=config, changes=changes, command=command)
 
 
 def say_what_waits(site):
     """_("What install.sh would change: the user, the domain, and whatever else the service is made from.")"""
-    name = installed_as()
-    if os.geteuid() != 0 or site.path != Path(FOLDER) or name is None:
-        return
-    if outdated := Service(name).outdated():
+    service = service_of(site)
+    if service and (outdated := service.outdated()):
         text = _py("Not in place yet: {files}. To change that: deploy/install.sh --service {name}")
-        say(text, files=", ".join(map(str, outdated)), name=name)
+        say(text, files=", ".join(map(str, outdated)), name=service.name)
+
+
+def service_of(site):
+    """_("The service that the site is on this machine; None for whoever cannot change it.")"""
+    name = installed_as() if os.geteuid() == 0 and site.path == Path(FOLDER) else None
+    return Service(name) if name else None
 
 
 def require_same_addresses(site, new):
@@ -181,4 +236,6 @@ def handle_signals(handler):
 
 
 def interrupt(number, frame):
+    #: Whoever presses Ctrl-C twice does not interrupt the way back.
+    handle_signals(signal.SIG_IGN)
     raise Failed(_py("It was interrupted."))

@@ -3,26 +3,29 @@
 import filecmp
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from . import preflight
+from . import code, preflight
 from .commands import Failed, end_with, last_lines, run, started
 from .probes import ask, listens
-from .site_folder import link
+from .site_folder import link, target
 from .supervisord_conf import SupervisordConf
 from .venvs import PYTHON, Venv
 
 CODE = Path(__file__).resolve().parents[2]
-#: What belongs to the folder of the code, not to a release
-LEFT_OUT = (".git", ".env", "var", "venv", "deploy/web_interface.conf")
 #: Connections that must all reach the new release, in whichever process
 VERIFYING_CONNECTIONS = 20
+#: One of Django's warnings, and where a release keeps those that it had
+WARNING = re.compile(r"^.+?: \(\w+\.\w+\) .+(?:\n\t.+)*", re.MULTILINE)
+WARNINGS = ".warnings"
 GUNICORN = ("--config", "deploy/gunicorn.conf.py")
 
 COPY_DATABASE = """
@@ -45,23 +48,12 @@ class Release:
         self.path = folder.releases / release
         self.user = folder.user
 
-    def copy_code(self):
-        left_out = [CODE / name for name in LEFT_OUT]
-
-        def ignore(parent, names):
-            return [
-                name
-                for name in names
-                if name == "__pycache__" or Path(parent, name) in left_out
-            ]
-
-        shutil.copytree(CODE, self.path, symlinks=True, ignore=ignore)
-        #: The site's user reads all of it, whatever the caller's umask was.
-        for path in [self.path, *self.path.rglob("*")]:
-            if not path.is_symlink():
-                mode = path.stat().st_mode | 0o644
-                runs = path.is_dir() or mode & 0o100
-                path.chmod((mode | 0o111 if runs else mode) & 0o755)
+    def copy_code(self, names):
+        self.path.mkdir()
+        code.copy(CODE, names, self.path)
+        #: What goes back follows these links.
+        if before := target(self.folder.current):
+            link(self.path / ".previous", f"../{before}")
 
     def make_venv(self, packages):
         """_("Named after what it is made from: a release with the same takes the same.")"""
@@ -103,11 +95,12 @@ class Release:
         return self.python("manage.py", *words)
 
     def use_rehearsal(self):
-        """_("Gives the release a var/ of its own, with a copy of the database.")"""
+        """_("Gives the release a var/ of its own, with a copy of the database and all uploads.")"""
         rehearsal = self.folder.rehearsal
         with self.user.touches_files():
             (rehearsal / "log").mkdir(parents=True)
             rehearsal.chmod(0o700)
+            lend(self.folder.var / "media", rehearsal / "media")
         link(self.path / "var", "../../var/rehearsal")
         database = self.folder.var / "db.sqlite3"
         if database.exists():
@@ -119,11 +112,15 @@ class Release:
         link(self.path / "var", "../../var")
 
     def check(self):
-        """_("The settings of Django, supervisord and gunicorn; returns Django's warnings.")"""
+        """_("The settings of Django, supervisord and gunicorn; returns those of Django's warnings that the release before did not have.")"""
         said = self.manage("check", "--deploy")
         self.python("deploy/server", "health", "config")
         self.python("venv/bin/gunicorn", "--check-config", *GUNICORN)
-        return said if "WARNINGS:" in said else ""
+        warnings = WARNING.findall(said)
+        (self.path / WARNINGS).write_text("\n".join(warnings))
+        known = self.path / ".previous" / WARNINGS
+        before = known.read_text() if known.exists() else ""
+        return [warning for warning in warnings if warning not in before]
 
     def ask_for_pages(self):
         """_("A gunicorn on a socket that nobody else knows must show the home page.")"""
@@ -173,8 +170,28 @@ class Release:
         """_("A name under which the site answers.")"""
         return self.manage("shell", "--no-imports", "-c", FIRST_HOST)
 
+    def answers(self):
+        """_("Whether visitors get an answer from it, as far as this machine can tell.")"""
+        with suppress(Failed, OSError):
+            return ask(self.config.site, "/healthz", "localhost")[0] < 500
+        return False
+
     def verify(self):
         """_("The site that visitors see must be this release.")"""
         host = self.host()
         for _ in range(VERIFYING_CONNECTIONS):
             self.require_name(ask(self.config.site, "/healthz", host))
+
+
+def lend(folder, copy):
+    """_("The same files by other names, so that whoever deletes or renames them there harms nothing. A link leads to what can have no second name: a file of another's, or on another disk.")"""
+    for parent, folders, files in os.walk(folder):
+        here = copy / os.path.relpath(parent, folder)
+        here.mkdir()
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        for source in (os.path.join(parent, name) for name in files + links):
+            place = here / os.path.basename(source)
+            try:
+                os.link(os.path.realpath(source), place)
+            except OSError:
+                place.symlink_to(source)

@@ -1,8 +1,11 @@
 """_("The files that hold secrets: each is written once, whole or not at all, and stays out of git.")"""
 
 import os
+import re
 import secrets
 import string
+
+from .commands import say
 
 
 def new_secret():
@@ -17,6 +20,21 @@ def write_env(env, group=None, example=None):
         example = example or env.with_name(".env.example")
         text = example.read_text(encoding="utf-8")
         write(env, text.replace("\nSECRET_KEY=", f"\nSECRET_KEY={new_secret()}"), group)
+
+
+def say_what_is_new(env, example):
+    """_("The lines of the example whose names .env lacks; one that is commented out there is decided.")"""
+    #: Of a file that cannot be read, the settings speak.
+    if not (os.access(env, os.R_OK) and example.exists()):
+        return
+    text = env.read_text("utf-8-sig", errors="replace")
+    known = re.findall(r"^[#\s]*(?:export )?(\w+)\s*=", text, re.MULTILINE)
+    wanted = re.finditer(r"^(\w+)=.*", example.read_text("utf-8"), re.MULTILINE)
+    if new := [found[0] for found in wanted if found[1] not in known]:
+        text = _py("{env} lacks what {example} has. Add each line with your value, or with a # in front:")
+        say(text, env=env, example=example.name)
+        for line in new:
+            say(f"  {line}")
 
 
 def write_password(file, group=None):

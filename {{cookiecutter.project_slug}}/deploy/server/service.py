@@ -4,12 +4,15 @@ import configparser
 import io
 import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
-from .commands import Failed
+from .commands import Failed, run
 from .facts import DOMAIN, FOLDER, GROUP, USER
 from .releases import CODE
 from .supervisord_conf import SupervisordConf, shown
+from .venvs import can
 
 #: Where certbot keeps the certificate of this name
 CERTIFICATE = Path("/etc/letsencrypt/live", DOMAIN, "fullchain.pem")
@@ -137,6 +140,24 @@ class Service:
             for path, text in self.texts().items()
             if not path.exists() or path.read_text() != text
         ]
+
+    def require_nginx(self):
+        """_("Refuses files that wait and that nginx would refuse: it reads them in a copy of its folder, which nobody else sees.")"""
+        waiting = [path for path in self.outdated() if NGINX in path.parents]
+        test = 'mount --bind "$1" "$2" && nginx -t -q'
+        test = ("unshare", "--mount", "sh", "-c", test, "sh")
+        #: What is wrong already, this release has not done.
+        if not waiting or not can(*test, NGINX, NGINX):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = shutil.copytree(NGINX, Path(folder, "nginx"), symlinks=True)
+            for path in waiting:
+                (copy / path.relative_to(NGINX)).write_text(self.texts()[path])
+            try:
+                run(*test, copy, NGINX)
+            except Failed as failure:
+                text = _py("nginx refuses what is in deploy/nginx: {reason}")
+                raise Failed(text, reason=failure) from None
 
     def write(self, changes):
         """_("What starts the site at each boot, and copies its database each night.")"""

@@ -1,9 +1,10 @@
 """_("The folder of the site on the server: its releases, and the links that say which one serves.")"""
 
-#: releases/ holds one folder per release, venvs/ their packages. The link current names the release that serves, previous the one before it. var/ is the site's own: database, logs, sockets, static files.
+#: releases/ holds one folder per release, venvs/ their packages. The link current names the release that serves; in each release, .previous names the one that served before it. var/ is the site's own: database, logs, sockets, static files.
 
 import os
 import shutil
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from .site_user import SiteUser
 DATABASE = "db.sqlite3"
 #: Releases that stay, to look at or to copy from
 KEPT_RELEASES = 5
+#: The name of a release is the time when it was made (UTC).
+NAME, NAMES = "%Y%m%dT%H%M%SZ", f"{'[0-9]' * 8}T{'[0-9]' * 6}Z"
 MIGRATIONS_STAY = _py("Migrations are not undone: the database stays as it is.")
 
 
@@ -33,8 +36,7 @@ class SiteFolder:
         self.backups = self.var / "backups"
         self.rehearsal = self.var / "rehearsal"
         self.current = path / "current"
-        self.previous = path / "previous"
-        #: While a release is under way, its name and the name of the one that served before.
+        #: While a release is under way, its name, if it is new, and the name of the one that served before.
         self.unfinished = path / "unfinished"
 
     def prepare(self):
@@ -46,12 +48,19 @@ class SiteFolder:
                 text = _py("{folder} is missing: deploy/install.sh makes it.")
                 raise Failed(text, folder=self.var)
             self.user = SiteUser(self.var)
-            self.releases.mkdir(exist_ok=True)
+            self.make_releases()
             self.venvs.mkdir(exist_ok=True)
             self.lock()
         except OSError as error:
             text = _py("{folder} cannot be written ({reason}): run this as its owner, or as root.")
             raise Failed(text, folder=self.path, reason=error.strerror) from None
+
+    def make_releases(self):
+        """_("The code is for those who release and for the site: what keeps the others out is the mode of this one folder.")"""
+        self.releases.mkdir(mode=0o750, exist_ok=True)
+        if self.user.switched:
+            os.chown(self.releases, 0, self.user.account.pw_gid)
+        self.releases.chmod(0o750)
 
     def lock(self):
         lock(
@@ -60,31 +69,51 @@ class SiteFolder:
             folder=self.path,
         )
 
-    def begin(self, release):
-        """_("From here to finish(), clean_up() undoes it all.")"""
-        new = self.unfinished.with_name("unfinished.new")
-        new.write_text(f"{release} {target(self.current)}")
-        new.replace(self.unfinished)
+    def names(self):
+        """_("The releases that are kept, the oldest first.")"""
+        making = self.read_unfinished()[0]
+        found = self.releases.glob(NAMES)
+        return sorted(folder.name for folder in found if folder.name != making)
+
+    def require_release(self):
+        if not self.names():
+            raise Failed(_py("There is no release in {folder}."), folder=self.path)
+
+    def before(self, release):
+        """_("The one that served before it, or else the next older one; empty where there is none.")"""
+        names = self.names()
+        previous = target(self.releases / release / ".previous")
+        older = ["", *(name for name in names if name < release)]
+        return previous if previous in names else older[-1]
+
+    def begin(self, new=""):
+        """_("From here to finish(), clean_up() goes back, and removes the new release.")"""
+        file = self.unfinished.with_name("unfinished.new")
+        file.write_text(f"{new} {target(self.current)}")
+        file.replace(self.unfinished)
+
+    def read_unfinished(self):
+        if not self.unfinished.exists():
+            return "", target(self.current)
+        new, _, old = self.unfinished.read_text().partition(" ")
+        return new, old
 
     def switch(self, release):
         link(self.current, f"releases/{release}")
 
-    def finish(self, old):
-        if old:
-            link(self.previous, f"releases/{old}")
+    def finish(self):
         self.unfinished.unlink()
 
     def clean_up(self):
         """_("Undoes a release that failed or was interrupted, and removes what nobody needs.")"""
-        if self.unfinished.exists():
-            release, _, old = self.unfinished.read_text().partition(" ")
-            #: previous changes last: once it has, nothing was missing any more.
-            done = old and target(self.previous) == old
-            if target(self.current) == release and not done:
-                self.go_back(old)
-            if release not in (target(self.current), target(self.previous)):
-                shutil.rmtree(self.releases / release, ignore_errors=True)
-            self.unfinished.unlink()
+        new, old = self.read_unfinished()
+        if target(self.current) != old:
+            self.go_back(old)
+        if new:
+            shutil.rmtree(self.releases / new, ignore_errors=True)
+        self.unfinished.unlink(missing_ok=True)
+        #: An older template's way to find the release before
+        (self.path / "previous").unlink(missing_ok=True)
         self.remove_old()
 
     def go_back(self, old):
@@ -98,8 +127,8 @@ class SiteFolder:
 
     def remove_old(self):
         """_("Keeps the newest releases, and what serves or is in use.")"""
-        names = sorted(folder.name for folder in self.releases.iterdir())
-        keep = {*names[-KEPT_RELEASES:], target(self.current), target(self.previous)}
+        names, serves = self.names(), target(self.current)
+        keep = {*names[-KEPT_RELEASES:], serves, self.before(serves)}
         in_use = processes()
         for release in names:
             folder = self.releases / release
@@ -124,18 +153,35 @@ class SiteFolder:
         return listens(self.var / "ctl.sock")
 
     def restart_in_turn(self):
-        """_("Each gunicorn master takes the release that is current when it starts.")"""
+        """_("Each program of the site takes the release that is current when it starts.")"""
         if self.is_running():
-            command = self.current / "venv" / "bin" / "supervisorctl"
-            config = self.current / "deploy" / "supervisord.conf"
-            words = ("-c", config, "rolling_restart", GROUP)
-            run(command, *words, cwd=self.path, **self.user.options())
+            command = self.supervisorctl("rolling_restart", self.programs())
+            run(*command, **self.options())
+
+    def programs(self):
+        """_("All that run its code; a release made by an older template knows those of gunicorn alone.")"""
+        plugin = self.current / "deploy" / "supervisor_plugin" / "rolling_restart.py"
+        return "all" if '"all"' in plugin.read_text() else GROUP
+
+    def ask_supervisord(self, word):
+        """_("What supervisorctl says of reread or status, also where its exit code tells of a failure.")"""
+        command = self.supervisorctl(word)
+        options = {"capture_output": True, "text": True, **self.options()}
+        return subprocess.run(command, check=False, **options).stdout
+
+    def supervisorctl(self, *words):
+        config = self.current / "deploy" / "supervisord.conf"
+        return self.current / "venv" / "bin" / "supervisorctl", "-c", config, *words
+
+    def options(self):
+        return {"cwd": self.path, **self.user.options()}
 
     def write_secrets(self, release):
         """_("They stand outside the releases, which share them.")"""
         group = self.user.account.pw_gid if self.user.switched else None
         example = release.path / ".env.example"
         secret_files.write_env(self.path / ".env", group, example)
+        secret_files.say_what_is_new(self.path / ".env", example)
         if release.config.web_interface:
             secret_files.write_password(self.path / "web_interface.conf", group)
 

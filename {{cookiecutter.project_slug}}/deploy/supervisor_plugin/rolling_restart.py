@@ -2,10 +2,14 @@
 
 import fcntl
 import os
+import re
+import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from xmlrpc.client import Fault
 
+from server.facts import GROUP
 from supervisor.options import make_namespec
 from supervisor.states import RUNNING_STATES, ProcessStates
 from supervisor.supervisorctl import ControllerPluginBase
@@ -14,6 +18,9 @@ from .plain_commands import PlainCommands, fail, say
 
 #: A process may take this long to become ready once supervisord calls it RUNNING.
 READY_SECONDS = 60
+#: The code that is current, and on a server the link that leads to it
+CODE = Path(__file__).resolve().parents[2]
+CURRENT = CODE.parents[1] / "current"
 
 
 class DidNotComeUp(Exception):
@@ -35,8 +42,8 @@ class RollingRestart(ControllerPluginBase):
 
     def help_rolling_restart(self):
         self.say(
-            "rolling_restart <gname> [...]\t%s",
-            _py("Restart the processes of a group one after the other; wait for each"),
+            "rolling_restart <gname> [...]|all\t%s",
+            _py("Restart the processes of a group, or of all that run the site's code, one after the other; wait for each"),
         )
 
     def do_rolling_restart(self, arg):
@@ -47,17 +54,34 @@ class RollingRestart(ControllerPluginBase):
         groups = sorted({process["group"] for process in processes})
         names = [name.removesuffix(":*") for name in arg.split()]
         unknown = sorted({*names} - {*groups})
-        if not names:
+        if names == ["all"]:
+            self.restart_site(processes)
+        elif not names:
             self.fail(_py("Name a group: %s."), ", ".join(groups))
         elif unknown:
             text = _py("There is no group %s; there are: %s.")
             self.fail(text, ", ".join(unknown), ", ".join(groups))
         else:
-            try:
-                with self.only_one():
-                    self.restart([each for each in processes if each["group"] in names])
-            except BlockingIOError:
-                self.fail(_py("Another rolling_restart is under way: wait for its end."))
+            self.restart([each for each in processes if each["group"] in names])
+
+    def restart_site(self, processes):
+        """_("All that runs its code. Beside gunicorn, what was stopped or has ended stays so, and what did not run may fail again.")"""
+        #: As the config is now; one that is refused is said elsewhere.
+        with suppress(Fault):
+            self.supervisor.reloadConfig()
+        configs = self.supervisor.getAllConfigInfo()
+        codes = {(each["group"], each["name"]) for each in configs if runs_code(each)}
+        tried = (*RUNNING_STATES, ProcessStates.FATAL)
+        beside = [
+            each
+            for each in processes
+            if (each["group"], each["name"]) in codes
+            and each["state"] in tried
+            and not is_gunicorn(each)
+        ]
+        gunicorn = filter(is_gunicorn, processes)
+        may_fail = [each for each in beside if not runs(each)]
+        self.restart([*gunicorn, *beside], may_fail)
 
     @contextmanager
     def only_one(self):
@@ -74,19 +98,36 @@ class RollingRestart(ControllerPluginBase):
         finally:
             os.close(folder)
 
-    def restart(self, processes):
-        #: What does not run comes first: the more serve when one that does is stopped.
-        processes.sort(key=lambda process: process["state"] == ProcessStates.RUNNING)
+    def restart(self, processes, may_fail=()):
+        try:
+            with self.only_one():
+                self.restart_each(processes, may_fail)
+        except BlockingIOError:
+            self.fail(_py("Another rolling_restart is under way: wait for its end."))
+
+    def restart_each(self, processes, may_fail):
+        #: gunicorn comes first: where it fails, the rest still runs the old code. Of each, what does not run comes first: the more serve when one that does is stopped.
+        processes.sort(key=lambda each: (not is_gunicorn(each), runs(each)))
+        #: A release that is interrupted ends this between two processes: none stays stopped.
+        ends = []
+        signal.signal(signal.SIGTERM, lambda *_: ends.append(True))
         reporting = {name.partition(":")[0] for name in self.ready_processes()}
         for number, process in enumerate(processes, start=1):
             name = make_namespec(process["group"], process["name"])
+            if ends:
+                self.fail(_py("Interrupted before %s."), name)
+                return
             self.say(_py("%s: restarting (%d of %d)"), name, number, len(processes))
             try:
                 self.stop(name)
                 self.start(name, must_report=process["group"] in reporting)
             except DidNotComeUp:
+                if process in may_fail:
+                    self.say(_py("%s does not run, as before."), name)
+                    continue
                 text = _py("%s did not come up: %s tells why. The rest was left as it is.")
-                self.fail(text, name, process["stdout_logfile"])
+                log = process["stderr_logfile"] or process["stdout_logfile"]
+                self.fail(text, name, log)
                 return
             except KeyboardInterrupt:
                 text = _py("Interrupted. If it is stopped: supervisorctl start %s")
@@ -120,3 +161,18 @@ class RollingRestart(ControllerPluginBase):
 
     def fail(self, message, *values):
         fail(self.ctl, message % values)
+
+
+def is_gunicorn(process):
+    return process["group"] == GROUP
+
+
+def runs(process):
+    return process["state"] == ProcessStates.RUNNING
+
+
+def runs_code(config):
+    """_("A cache beside the site, say, does not: it need not restart for new code.")"""
+    code = f"({re.escape(str(CODE))}|{re.escape(str(CURRENT))})(?![\\w.-])"
+    said = f"{config['directory']} {config['command']}"
+    return Path(config["directory"]).resolve() == CODE or re.search(code, said)

@@ -1,0 +1,48 @@
+"""_("Reads .env for the settings, and says in a sentence what is wrong with it: never a value.")"""
+
+import io
+import re
+import sys
+
+import environ
+
+#: What may stand in a line: nothing, a comment, or NAME=value
+LINE = re.compile(r"\s*(#.*)?|(export )?\w+=(?!\s)[^\0]*", re.ASCII)
+
+
+class DotEnv(environ.Env):
+    """_("django-environ, with this file. The variables of the shell go first.")"""
+
+    def __init__(self, file):
+        super().__init__()
+        #: On a server, a release has but a link to it.
+        self.file = file.resolve()
+        self.read_env(io.StringIO(self.read()))
+
+    def read(self):
+        try:
+            text = self.file.read_text("utf-8-sig")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            self.refuse(_py("{file} cannot be read: {reason}."), reason=error.strerror)
+        except UnicodeError:
+            self.refuse(_py("{file} is not in UTF-8: save it in this encoding."))
+        lines = text.splitlines()
+        for number, line in enumerate(lines, start=1):
+            if not LINE.fullmatch(line):
+                text = _py("{file}, line {number}: write NAME=value, with no space before it or around =.")
+                self.refuse(text, number=number)
+        #: What django-environ does not understand, it would print.
+        return "\n".join(map(str.lstrip, lines))
+
+    def get_value(self, var, cast=None, default=environ.Env.NOTSET, **_):
+        """_("As it stands there: django-environ takes $NAME for another variable, but a secret may begin with $.")"""
+        value = self.ENVIRON.get(var)
+        if default is self.NOTSET and not value:
+            text = _py("{file} lacks {name}: add its line, as .env.example has it; a .env that is missing is written by ./bootstrap.sh.")
+            self.refuse(text, name=var)
+        return default if value is None else self.parse_value(value, cast)
+
+    def refuse(self, text, **values):
+        sys.exit(text.format(file=self.file, **values))
