@@ -1,41 +1,32 @@
-"""_("Makes a Debian or Ubuntu machine the site's server, or no longer: the steps, in their order.")"""
+"""_("Makes a Debian or Ubuntu machine the site's server: the steps, in their order.")"""
 
 import os
 import pwd
 import shutil
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from . import preflight
+from . import https, nginx, preflight
 from .changes import Changes
-from .commands import Failed, say
+from .commands import Failed, complain, say, step
 from .facts import DOMAIN, FOLDER, USER
 from .options import Parser
 from .releases import CODE, Release
-from .service import CERTIFICATE, FIRST, Service
-from .site_folder import SiteFolder, target
+from .service import CERTIFICATE, FIRST, Service, sites_of_user
+from .site_folder import target
 from .site_user import SiteUser
 from .supervisord_conf import SupervisordConf, shown
+from .uninstall import SECRETS, SITE, uninstall
+from .venvs import Venv
 
 PROGRAM = "deploy/install.sh"
-SITE = SiteFolder(Path(FOLDER))
-#: What deploy/release.sh makes in the folder of the site, and what is worth keeping there
-RELEASES = ("current", "previous", "releases", "venvs", "release.lock", "unfinished")
-DATA = ("var", ".env", "web_interface.conf")
-SECRETS = (SITE.path / ".env", SITE.path / "web_interface.conf")
-#: Free space for the venv, the code and the first logs
-NEEDED_MEGABYTES = 200
+ENV = SECRETS[0]
+#: Free space for the venv, the code and the first logs; and for the files of the service
+NEEDED_MEGABYTES, NEEDED_IN_ETC = 200, 1
 #: supervisord may take this long to open its socket.
 START_SECONDS = 60
-
-SETTINGS = """
-from django.conf import settings
-from django.http.request import validate_host
-print(validate_host({domain!r}, settings.ALLOWED_HOSTS), settings.HTTPS)
-"""
 
 
 def main(words):
@@ -68,29 +59,33 @@ def parse(words):
 
 
 def install(changes, service, options):
-    require_all(service)
+    require_machine(service)
+    mended = mend_venv(changes, options)
+    if SITE.current.exists() and not (mended and changes.dry_run):
+        require_settings()
     make_user(changes)
     give_to_user(changes, service)
     make_folders(changes)
     make_first_release(changes, options)
-    settings_changed = turn_https_on(changes)
     service.write(changes)
-    start(changes, service, settings_changed)
-    service.serve(changes, nginx_is_running())
-    say_where(service)
+    start(changes, service, mended)
+    serve(changes, service)
+    if not changes.dry_run:
+        say_where(service)
 
 
-def require_all(service):
+def require_machine(service):
     """_("Refuses what cannot work, before anything changes.")"""
     config = SupervisordConf(CODE)
     require_place()
     require_packages()
     service.require_free()
+    require_user_of_its_own()
     preflight.require_python(account() or pwd.getpwnam("nobody"), USER)
-    require_ports(config)
+    nginx.require_usable(service)
+    require_ports(config, service)
     if SITE.current.exists():
         require_release(config)
-        require_settings()
 
 
 def require_place():
@@ -101,6 +96,7 @@ def require_place():
         text = _py("{folder} is there and belongs to {user}: move it, or give it to root (chown).")
         raise Failed(text, folder=FOLDER, user=SITE.path.owner())
     preflight.require_space(SITE.path, NEEDED_MEGABYTES, PROGRAM)
+    preflight.require_space(Path("/etc"), NEEDED_IN_ETC, PROGRAM)
 
 
 def require_packages():
@@ -110,14 +106,25 @@ def require_packages():
         raise Failed(text, names=" ".join(missing))
 
 
-def require_ports(config):
+def require_user_of_its_own():
+    """_("Sites of one user read each other's secrets. What is so already goes on.")"""
+    if not (others := sites_of_user()):
+        return
+    text = _py("{user} runs the site in {folder} too, and each could read the other's secrets: write another USER into deploy/server/facts.py, then run this again.")
+    failure = Failed(text, user=USER, folder=others[0])
+    if not SITE.var.exists() or SITE.var.owner() != USER:
+        raise failure
+    complain(failure)
+
+
+def require_ports(config, service):
     if isinstance(config.site, str):
         text = _py("{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.")
         raise Failed(text, file=config.path, address=shown(config.site))
-    if not SITE.is_running():
+    if not SITE.is_running() and not service.has_sockets():
         addresses = filter(None, (config.site, config.web_interface))
         preflight.require_free(addresses, "deploy/supervisord.conf")
-    if not nginx_is_running():
+    if not nginx.is_running():
         ports = (80, 443) if CERTIFICATE.exists() else (80,)
         addresses = [("0.0.0.0", port) for port in ports]
         preflight.require_free(addresses, "deploy/nginx/http.conf")
@@ -130,28 +137,38 @@ def require_release(config):
         raise Failed(text, file=config.path)
 
 
+def mend_venv(changes, options):
+    """_("Of the release that serves, where an upgrade of the system has replaced the Python it was made with. Returns whether it did.")"""
+    if not SITE.current.exists():
+        return False
+    release = current_release()
+    venv = Venv((release.path / "venv").resolve(), release.path / "requirements.txt")
+    if venv.is_complete():
+        return False
+    changes.make("+", release.path / "venv", make_venv, release, options)
+    return True
+
+
+def make_venv(release, options):
+    with step(_py("Making the venv, or taking the one that fits")):
+        release.make_venv(options)
+
+
 def require_settings():
-    """_("The .env must fit the host name: it is the administrator's, and nothing here changes it.")"""
-    ask = ("shell", "--no-imports", "-c", SETTINGS.format(domain=DOMAIN))
-    answers, https = current_release().manage(*ask).split()
-    if answers != "True":
+    """_("The .env must fit the host name: but for HTTPS=on, it is the administrator's.")"""
+    answers, by_https = https.written(current_release())
+    if not answers:
         text = _py("ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there, then run this again.")
-        raise Failed(text, env=SECRETS[0], domain=DOMAIN)
-    if https == "True" and not CERTIFICATE.exists():
+        raise Failed(text, env=ENV, domain=DOMAIN)
+    if by_https and not CERTIFICATE.exists():
         text = _py("HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or write HTTPS=off, then run this again.")
-        raise Failed(text, env=SECRETS[0], domain=DOMAIN, certificate=CERTIFICATE)
+        raise Failed(text, env=ENV, domain=DOMAIN, certificate=CERTIFICATE)
 
 
 def account():
     """_("The site's user; None as long as the machine has none of this name.")"""
     with suppress(KeyError):
         return pwd.getpwnam(USER)
-
-
-def nginx_is_running():
-    with suppress(OSError, ValueError):
-        return Path("/proc", str(int(Path("/run/nginx.pid").read_text()))).exists()
-    return False
 
 
 def make_user(changes):
@@ -167,8 +184,8 @@ def give_to_user(changes, service):
     if SITE.is_running():
         changes.run("service", service.name, "stop")
     group = account().pw_gid if account() else USER
-    for secret in filter(Path.exists, SECRETS):
-        changes.run("chgrp", group, secret)
+    for path in filter(Path.exists, (*SECRETS, SITE.releases)):
+        changes.run("chgrp", group, path)
     inside = sorted(SITE.var.iterdir())
     changes.run("chown", "-R", "--no-dereference", f"{USER}:", *inside)
     changes.run("chown", f"{USER}:", SITE.var)
@@ -210,27 +227,31 @@ def make_release(command):
         (SITE.var / "db.sqlite3").chmod(0o640)
 
 
-def turn_https_on(changes):
-    """_("Where there is a certificate. Returns whether the site must be told.")"""
-    env = SITE.path / ".env"
-    if not CERTIFICATE.exists() or not env.exists():
-        return False
-    return changes.file(env, env.read_text().replace("\nHTTPS=off", "\nHTTPS=on"))
-
-
-def start(changes, service, settings_changed):
+def start(changes, service, mended):
+    """_("One that runs is told what has changed in .env; supervisord itself must be new where its Python is.")"""
     if not SITE.is_running():
         changes.run("service", service.name, "start")
-    elif settings_changed:
+    elif mended:
+        changes.run("service", service.name, "restart")
+    elif has_other_settings():
         changes.run("service", service.name, "reload")
-    deadline = time.monotonic() + START_SECONDS
-    while not changes.dry_run and not SITE.is_running():
-        if time.monotonic() > deadline:
-            text = _py("supervisord does not run: the logs in {folder} tell why.")
-            raise Failed(text, folder=SITE.var / "log")
-        time.sleep(0.2)
-    if not changes.dry_run:
-        current_release().python("deploy/server", "health", "wait")
+    if changes.dry_run:
+        return
+    with step(_py("Waiting for supervisord")):
+        deadline = time.monotonic() + START_SECONDS
+        while not SITE.is_running():
+            if time.monotonic() > deadline:
+                text = _py("supervisord does not run: {logs} tells why.")
+                raise Failed(text, logs=service.says_why())
+            time.sleep(0.2)
+    current_release().python("deploy/server", "health", "wait")
+
+
+def has_other_settings():
+    """_("Whether the site that runs was started with another .env. One that does not answer has none.")"""
+    with suppress(OSError):
+        release = current_release()
+        return https.running(release) != https.written(release)
 
 
 def current_release():
@@ -238,38 +259,46 @@ def current_release():
     return Release(SITE, target(SITE.current))
 
 
+def serve(changes, service):
+    """_("nginx first: no visitor is sent to https before it is there. What fails leaves nginx and .env as they were.")"""
+    env = ENV.resolve()
+    try:
+        with changes.whole(*service.of_nginx, env):
+            changed = service.write_of_nginx(changes)
+            if changed or not nginx.is_running() or not nginx.serves(SITE):
+                nginx.load(changes)
+            if not changes.dry_run:
+                nginx.require_answer(SITE)
+            if CERTIFICATE.exists() and SITE.current.exists():
+                turn_https_on(changes, service, env)
+    except BaseException:
+        tell_again(changes, service)
+        raise
+
+
+def turn_https_on(changes, service, env):
+    if not https.written(current_release())[1]:
+        https.turn_on(changes, env)
+        changes.run("service", service.name, "reload")
+
+
+def tell_again(changes, service):
+    """_("What has been put back.")"""
+    with suppress(Failed):
+        if nginx.is_running():
+            nginx.load(changes)
+    with suppress(Failed):
+        if has_other_settings():
+            changes.run("service", service.name, "reload")
+
+
 def say_where(service):
-    scheme = "https" if CERTIFICATE.exists() else "http"
-    say(_py("The site answers at {address}"), address=f"{scheme}://{DOMAIN}/")
-    if scheme == "http":
+    say(_py("The site answers at {address}"), address=nginx.address())
+    if not CERTIFICATE.exists():
         text = _py("It has no certificate: whoever is on the way reads and changes its pages. To get one, and to use it:")
         say(text)
         say(f"  certbot certonly --nginx -d {DOMAIN} --deploy-hook 'nginx -s reload'")
         say(f"  deploy/install.sh --service {service.name}")
-
-
-def uninstall(changes, service, options):
-    service.require_name_of_site()
-    if not SITE.path.exists():
-        text = _py("Nothing is installed in {folder}.")
-        raise Failed(text, folder=FOLDER)
-    with_data = options.yes or wants_data_removed()
-    service.remove(changes, nginx_is_running())
-    for name in RELEASES:
-        changes.remove(SITE.path / name)
-    if not with_data:
-        say(_py("The data stays in {folder}."), folder=FOLDER)
-        return
-    for path in (*map(SITE.path.joinpath, DATA), *service.nginx_logs()):
-        changes.remove(path)
-    #: Only a user that this command has made has its home here.
-    user = account()
-    if user and user.pw_dir == FOLDER:
-        changes.run("userdel", USER)
-    changes.make("-", FOLDER, os.rmdir, SITE.path)
-
-
-def wants_data_removed():
-    text = _py("Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way back. [y/N] ")
-    say(text, end="", folder=FOLDER)
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "o", "oui")
+    if service.command in service.obsolete:
+        text = _py("supervisorctl is that of Debian's package here. The site's: {command}")
+        say(text, command=SITE.current / "venv" / "bin" / "supervisorctl")

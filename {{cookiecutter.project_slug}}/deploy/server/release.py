@@ -138,7 +138,11 @@ def say_what_remains(site, new, before):
     config = "deploy/supervisord.conf"
     bin = site.current / "venv" / "bin"
     files = [site.releases / release / config for release in (before, new.name)]
-    if not site.is_running():
+    service = installed_as() if site.path == Path(FOLDER) else None
+    if not site.is_running() and service:
+        text = _py("supervisord does not run. To start it: {command}")
+        say(text, command=f"service {service} start")
+    elif not site.is_running():
         text = _py("supervisord does not run. To start it, as {user}: {command}")
         say(
             text,
