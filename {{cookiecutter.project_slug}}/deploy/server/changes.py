@@ -120,4 +120,5 @@ def remove_tree(path):
     if path.is_symlink():
         path.unlink()
     elif path.exists():
-        say(_py("{path} stays: a disk is mounted there, or it cannot be removed."), path=path)
+        text = _py("{path} stays: a disk is mounted there, or it cannot be removed.")
+        say(text, path=path)

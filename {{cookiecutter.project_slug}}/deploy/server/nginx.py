@@ -8,7 +8,7 @@ from pathlib import Path
 from .commands import Failed, run, step
 from .facts import DOMAIN
 from .probes import ask
-from .service import CERTIFICATE, NGINX
+from .service import CERTIFICATE, NGINX, server_name
 from .site_folder import target
 
 #: Seconds until nginx's workers have taken up new settings
@@ -35,16 +35,25 @@ def require_usable(service):
             config=NGINX / "nginx.conf",
         )
     if not service.is_enabled():
-        try:
-            run("nginx", "-t", "-q")
-        except Failed as failure:
-            text = _py("nginx refuses what it has already, without this site: {reason}")
-            raise Failed(text, reason=failure) from None
+        test()
+
+
+def test():
+    """_("Returns the warnings of nginx. What it refuses is an error, in a sentence.")"""
+    try:
+        return run("nginx", "-t")
+    except Failed as failure:
+        said = [line for line in str(failure).splitlines() if "[emerg]" in line]
+        text = _py("nginx refuses its settings: {reason}")
+        raise Failed(text, reason=said[0] if said else failure) from None
 
 
 def load(changes):
-    """_("nginx reads its files, if it accepts them.")"""
-    changes.run("nginx", "-t", "-q")
+    """_("nginx reads its files, if it accepts them. Of two sites of one name, only one would be seen.")"""
+    conflict = f'conflicting server name "{server_name(DOMAIN)}"'
+    if not changes.dry_run and conflict in test():
+        text = _py("{domain} is the name of another site of nginx, too (nginx -T): only one may have it.")
+        raise Failed(text, domain=DOMAIN)
     changes.run("service", "nginx", "reload" if is_running() else "start")
 
 
@@ -73,10 +82,9 @@ def require_answer(site):
         while not serves(site):
             if time.monotonic() > deadline:
                 status, said = got()
-                text = _py("{address}healthz gives \"{status} {said}\", not this site: another site has this name, or another program this port (nginx -T, ss -tlnp).")
-                raise Failed(
-                    text, address=address(), status=status, said=said.strip()[:60]
-                )
+                said = said.partition("\n")[0][:60]
+                text = _py("{address}healthz gives \"{status} {said}\", not this site: nginx does not listen there, or another site does (nginx -T, ss -tlnp).")
+                raise Failed(text, address=address(), status=status, said=said)
             time.sleep(0.2)
 
 

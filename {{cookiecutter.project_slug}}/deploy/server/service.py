@@ -72,11 +72,9 @@ def installed_as():
 
 def sites_of_user():
     """_("The folders of the other sites that run as this user, by the lines that copy their databases.")"""
-    line = re.compile(
-        rf"^(?:\S+ ){{5}}{re.escape(USER)} (\S+)/current/venv/bin/", re.MULTILINE
-    )
+    line = rf"(?m)^(?:\S+ )+{re.escape(USER)} (\S+)/current/venv/bin/"
     texts = [path.read_text(errors="replace") for path in CRON.glob("*")]
-    folders = {folder for text in texts for folder in line.findall(text)}
+    folders = {folder for text in texts for folder in re.findall(line, text)}
     return sorted(folders - {FOLDER})
 
 

@@ -65,5 +65,5 @@ def tell_nginx(changes):
         if nginx.is_running():
             nginx.load(changes)
     except Failed as failure:
-        text = _py("The site is removed, but nginx, which refuses the settings of another, still has it: {reason}")
+        text = _py("{reason}. The site is removed; nginx forgets it once that is mended: service nginx reload")
         raise Failed(text, reason=failure) from None
