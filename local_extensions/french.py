@@ -642,8 +642,8 @@ FRENCH: dict[str, str] = {
         " refait."
     ),
     "Shows a change, and calls what makes it.": "Montre un changement, et appelle ce qui le fait.",
-    "{path}: {reason}. Mend that and run this again: it goes on from here.": (
-        "{path} : {reason}. Remédiez-y, puis relancez cette commande : elle reprend le travail."
+    "{path}: {reason}. Mend that, then run this again.": (
+        "{path} : {reason}. Remédiez-y, puis relancez cette commande."
     ),
     "Returns whether the file was another.": "Dit si le fichier était autre.",
     "Returns whether the link led elsewhere.": "Dit si le lien menait ailleurs.",
@@ -820,6 +820,9 @@ FRENCH: dict[str, str] = {
     "Whether .env has the domain in ALLOWED_HOSTS, and HTTPS on.": (
         "Le .env a-t-il le domaine dans ALLOWED_HOSTS, et HTTPS est-il actif ?"
     ),
+    "Django refuses the settings, .env among them: {reason}": (
+        "Django refuse la configuration, dont .env : {reason}"
+    ),
     "The same of the site that runs: it refuses an unknown host, and sends visitors to https.": (
         "De même pour le site en marche : il refuse un hôte inconnu, et renvoie ses visiteurs vers"
         " https."
@@ -828,10 +831,6 @@ FRENCH: dict[str, str] = {
     # deploy/server/install.py
     "Makes a Debian or Ubuntu machine the site's server: the steps, in their order.": (
         "Fait d'une machine Debian ou Ubuntu le serveur du site : les étapes, dans l'ordre."
-    ),
-    "Free space for the venv, the code and the first logs; and for the files of the service": (
-        "Place libre pour le venv, le code et les premiers journaux ; et pour les fichiers du"
-        " service"
     ),
     "supervisord may take this long to open its socket.": (
         "Le temps laissé à supervisord pour ouvrir sa socket."
@@ -851,61 +850,10 @@ FRENCH: dict[str, str] = {
         "retirer tout ce que cette commande a fait, en demandant pour les données"
     ),
     "remove the data too, without asking": "retirer aussi les données, sans demander",
-    "Refuses what cannot work, before anything changes.": (
-        "Refuse ce qui ne peut pas marcher, avant tout changement."
-    ),
-    "{folder} is where the site will live: move this code elsewhere, below /root say, and install"
-    " it from there.": (
-        "{folder} est la place du site installé : mettez ce code ailleurs, sous /root par exemple,"
-        " et installez-le de là."
-    ),
-    "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
-        "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
-    ),
-    "Some programs are missing: sudo apt install {names}": (
-        "Il manque des programmes : sudo apt install {names}"
-    ),
-    "Sites of one user read each other's secrets. What is so already goes on.": (
-        "Les sites d'un même utilisateur lisent les secrets l'un de l'autre. Ce qui est déjà ainsi"
-        " continue."
-    ),
-    "{user} runs the site in {folder} too, and each could read the other's secrets: write another"
-    " USER into deploy/server/facts.py, then run this again.": (
-        "{user} fait aussi tourner le site de {folder}, et chacun pourrait lire les secrets de"
-        " l'autre : nommez un autre USER dans deploy/server/facts.py, puis relancez cette commande."
-    ),
-    "{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.": (
-        "{file} : nginx ne peut pas utiliser {address}. Écrivez socket = tcp://127.0.0.1:8000, par"
-        " exemple."
-    ),
-    "The release that serves must listen where nginx will ask.": (
-        "La version en service doit écouter là où nginx demandera."
-    ),
-    "{file} has other addresses than the release that serves: deploy/release.sh first, then this"
-    " again.": (
-        "{file} a d'autres adresses que la version en service : d'abord deploy/release.sh, puis de"
-        " nouveau cette commande."
-    ),
     "Of the release that serves, where an upgrade of the system has replaced the Python it was made"
     " with. Returns whether it did.": (
         "Celui de la version en service, quand une mise à niveau du système a remplacé le Python"
         " dont il est fait. Dit s'il l'a été."
-    ),
-    "The .env must fit the host name: but for HTTPS=on, it is the administrator's.": (
-        "Le .env doit convenir au nom d'hôte : HTTPS=on mis à part, il est à l'administrateur."
-    ),
-    "ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there,"
-    " then run this again.": (
-        "{domain} manque à ALLOWED_HOSTS dans {env}, et le site refuserait ses visiteurs :"
-        " ajoutez-le, puis relancez cette commande."
-    ),
-    "HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or"
-    " write HTTPS=off, then run this again.": (
-        "HTTPS est actif dans {env}, et il n'y a pas de certificat pour {domain} ({certificate}) :"
-        " obtenez-en un, ou écrivez HTTPS=off, puis relancez cette commande."
-    ),
-    "The site's user; None as long as the machine has none of this name.": (
-        "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
     ),
     "Where deploy/server/facts.py names another user than before. The folder itself comes last:"
     " until then, a second run goes on.": (
@@ -931,7 +879,6 @@ FRENCH: dict[str, str] = {
         "S'il tourne déjà, il apprend ce qui a changé dans .env ; si son Python est neuf,"
         " supervisord lui-même doit l'être."
     ),
-    "Waiting for supervisord": "Attente de supervisord",
     "supervisord does not run: {logs} tells why.": (
         "supervisord ne tourne pas ; pour savoir pourquoi : {logs}"
     ),
@@ -969,6 +916,66 @@ FRENCH: dict[str, str] = {
     " python3 python3-venv": (
         "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
         " install python3 python3-venv"
+    ),
+    # deploy/server/machine.py
+    "What deploy/install.sh must find, each said with its remedy, and what it finds.": (
+        "Ce que deploy/install.sh doit trouver, chaque refus dit avec son remède, et ce qu'il"
+        " trouve."
+    ),
+    "Free space for the venv, the code and the first logs; and for the files of the service": (
+        "Place libre pour le venv, le code et les premiers journaux ; et pour les fichiers du"
+        " service"
+    ),
+    "Refuses what cannot work, before anything changes.": (
+        "Refuse ce qui ne peut pas marcher, avant tout changement."
+    ),
+    "{folder} is where the site will live: move this code elsewhere, below /root say, and install"
+    " it from there.": (
+        "{folder} est la place du site installé : mettez ce code ailleurs, sous /root par exemple,"
+        " et installez-le de là."
+    ),
+    "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
+        "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
+    ),
+    "Some programs are missing: sudo apt install {names}": (
+        "Il manque des programmes : sudo apt install {names}"
+    ),
+    "Sites of one user read each other's secrets. What is so already goes on.": (
+        "Les sites d'un même utilisateur lisent les secrets l'un de l'autre. Ce qui est déjà ainsi"
+        " continue."
+    ),
+    "{user} runs the site in {folder} too, and each could read the other's secrets: write another"
+    " USER into deploy/server/facts.py, then run this again.": (
+        "{user} fait aussi tourner le site de {folder}, et chacun pourrait lire les secrets de"
+        " l'autre : nommez un autre USER dans deploy/server/facts.py, puis relancez cette commande."
+    ),
+    "{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.": (
+        "{file} : nginx ne peut pas utiliser {address}. Écrivez socket = tcp://127.0.0.1:8000, par"
+        " exemple."
+    ),
+    "The release that serves must listen where nginx will ask.": (
+        "La version en service doit écouter là où nginx demandera."
+    ),
+    "{file} has other addresses than the release that serves: deploy/release.sh first, then this"
+    " again.": (
+        "{file} a d'autres adresses que la version en service : d'abord deploy/release.sh, puis de"
+        " nouveau cette commande."
+    ),
+    "The .env must fit the host name: but for HTTPS=on, it is the administrator's.": (
+        "Le .env doit convenir au nom d'hôte : HTTPS=on mis à part, il est à l'administrateur."
+    ),
+    "ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there,"
+    " then run this again.": (
+        "{domain} manque à ALLOWED_HOSTS dans {env}, et le site refuserait ses visiteurs :"
+        " ajoutez-le, puis relancez cette commande."
+    ),
+    "HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or"
+    " write HTTPS=off, then run this again.": (
+        "HTTPS est actif dans {env}, et il n'y a pas de certificat pour {domain} ({certificate}) :"
+        " obtenez-en un, ou écrivez HTTPS=off, puis relancez cette commande."
+    ),
+    "The site's user; None as long as the machine has none of this name.": (
+        "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
     ),
     # deploy/server/nginx.py
     "nginx in front of the site: what it must be like, what it is told, and what it then answers.": (
@@ -1451,8 +1458,8 @@ FRENCH: dict[str, str] = {
     "Removes what deploy/install.sh has made: the steps, in their order.": (
         "Retire ce que deploy/install.sh a fait : les étapes, dans l'ordre."
     ),
-    "What deploy/release.sh makes in the folder of the site, and what is worth keeping there": (
-        "Ce que deploy/release.sh fait dans le dossier du site, et ce qui mérite d'y rester"
+    "What deploy/release.sh makes in the folder of the site, beside releases and venvs": (
+        "Ce que deploy/release.sh fait dans le dossier du site, en plus des versions et des venvs"
     ),
     "What is not the site's own cannot stop it half-way: nginx is told at the end.": (
         "Rien d'étranger au site ne peut l'arrêter à mi-chemin : nginx l'apprend à la fin."

@@ -42,6 +42,7 @@ FILES = [
     "deploy/server/https.py",
     "deploy/server/install.py",
     "deploy/server/launch.sh",
+    "deploy/server/machine.py",
     "deploy/server/nginx.py",
     "deploy/server/options.py",
     "deploy/server/preflight.py",

@@ -25,7 +25,7 @@ class Changes:
         try:
             change(*arguments)
         except OSError as error:
-            sentence = _py("{path}: {reason}. Mend that and run this again: it goes on from here.")
+            sentence = _py("{path}: {reason}. Mend that, then run this again.")
             raise Failed(sentence, path=text, reason=error.strerror) from None
 
     def folder(self, path, mode, owner="root"):

@@ -2,6 +2,7 @@
 
 import re
 
+from .commands import Failed
 from .facts import DOMAIN
 from .probes import ask
 
@@ -15,7 +16,11 @@ print(int(validate_host({DOMAIN!r}, settings.ALLOWED_HOSTS)), int(settings.HTTPS
 
 def written(release):
     """_("Whether .env has the domain in ALLOWED_HOSTS, and HTTPS on.")"""
-    said = release.manage("shell", "--no-imports", "-c", SETTINGS)
+    try:
+        said = release.manage("shell", "--no-imports", "-c", SETTINGS)
+    except Failed as failure:
+        text = _py("Django refuses the settings, .env among them: {reason}")
+        raise Failed(text, reason=str(failure).splitlines()[-1]) from None
     return [word == "1" for word in said.splitlines()[-1].split()]
 
 

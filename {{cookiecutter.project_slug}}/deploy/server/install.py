@@ -1,30 +1,32 @@
 """_("Makes a Debian or Ubuntu machine the site's server: the steps, in their order.")"""
 
 import os
-import pwd
-import shutil
 import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from . import https, nginx, preflight
+from . import https, nginx
 from .changes import Changes
-from .commands import Failed, complain, say, step
+from .commands import Failed, say, step
 from .facts import DOMAIN, FOLDER, USER
+from .machine import (
+    ENV,
+    PROGRAM,
+    SECRETS,
+    SITE,
+    account,
+    current_release,
+    require_machine,
+    require_settings,
+)
 from .options import Parser
-from .releases import CODE, Release
-from .service import CERTIFICATE, FIRST, Service, sites_of_user
-from .site_folder import target
+from .releases import CODE
+from .service import CERTIFICATE, FIRST, Service
 from .site_user import SiteUser
-from .supervisord_conf import SupervisordConf, shown
-from .uninstall import SECRETS, SITE, uninstall
+from .uninstall import uninstall
 from .venvs import Venv
 
-PROGRAM = "deploy/install.sh"
-ENV = SECRETS[0]
-#: Free space for the venv, the code and the first logs; and for the files of the service
-NEEDED_MEGABYTES, NEEDED_IN_ETC = 200, 1
 #: supervisord may take this long to open its socket.
 START_SECONDS = 60
 
@@ -74,69 +76,6 @@ def install(changes, service, options):
         say_where(service)
 
 
-def require_machine(service):
-    """_("Refuses what cannot work, before anything changes.")"""
-    config = SupervisordConf(CODE)
-    require_place()
-    require_packages()
-    service.require_free()
-    require_user_of_its_own()
-    preflight.require_python(account() or pwd.getpwnam("nobody"), USER)
-    nginx.require_usable(service)
-    require_ports(config, service)
-    if SITE.current.exists():
-        require_release(config)
-
-
-def require_place():
-    if CODE == SITE.path:
-        text = _py("{folder} is where the site will live: move this code elsewhere, below /root say, and install it from there.")
-        raise Failed(text, folder=FOLDER)
-    if SITE.path.exists() and SITE.path.stat().st_uid != 0:
-        text = _py("{folder} is there and belongs to {user}: move it, or give it to root (chown).")
-        raise Failed(text, folder=FOLDER, user=SITE.path.owner())
-    preflight.require_space(SITE.path, NEEDED_MEGABYTES, PROGRAM)
-    preflight.require_space(Path("/etc"), NEEDED_IN_ETC, PROGRAM)
-
-
-def require_packages():
-    missing = [name for name in ("nginx", "cron") if not shutil.which(name)]
-    if missing:
-        text = _py("Some programs are missing: sudo apt install {names}")
-        raise Failed(text, names=" ".join(missing))
-
-
-def require_user_of_its_own():
-    """_("Sites of one user read each other's secrets. What is so already goes on.")"""
-    if not (others := sites_of_user()):
-        return
-    text = _py("{user} runs the site in {folder} too, and each could read the other's secrets: write another USER into deploy/server/facts.py, then run this again.")
-    failure = Failed(text, user=USER, folder=others[0])
-    if not SITE.var.exists() or SITE.var.owner() != USER:
-        raise failure
-    complain(failure)
-
-
-def require_ports(config, service):
-    if isinstance(config.site, str):
-        text = _py("{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.")
-        raise Failed(text, file=config.path, address=shown(config.site))
-    if not SITE.is_running() and not service.has_sockets():
-        addresses = filter(None, (config.site, config.web_interface))
-        preflight.require_free(addresses, "deploy/supervisord.conf")
-    if not nginx.is_running():
-        ports = (80, 443) if CERTIFICATE.exists() else (80,)
-        addresses = [("0.0.0.0", port) for port in ports]
-        preflight.require_free(addresses, "deploy/nginx/http.conf")
-
-
-def require_release(config):
-    """_("The release that serves must listen where nginx will ask.")"""
-    if SupervisordConf(SITE.current).addresses() != config.addresses():
-        text = _py("{file} has other addresses than the release that serves: deploy/release.sh first, then this again.")
-        raise Failed(text, file=config.path)
-
-
 def mend_venv(changes, options):
     """_("Of the release that serves, where an upgrade of the system has replaced the Python it was made with. Returns whether it did.")"""
     if not SITE.current.exists():
@@ -152,23 +91,6 @@ def mend_venv(changes, options):
 def make_venv(release, options):
     with step(_py("Making the venv, or taking the one that fits")):
         release.make_venv(options)
-
-
-def require_settings():
-    """_("The .env must fit the host name: but for HTTPS=on, it is the administrator's.")"""
-    answers, by_https = https.written(current_release())
-    if not answers:
-        text = _py("ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there, then run this again.")
-        raise Failed(text, env=ENV, domain=DOMAIN)
-    if by_https and not CERTIFICATE.exists():
-        text = _py("HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or write HTTPS=off, then run this again.")
-        raise Failed(text, env=ENV, domain=DOMAIN, certificate=CERTIFICATE)
-
-
-def account():
-    """_("The site's user; None as long as the machine has none of this name.")"""
-    with suppress(KeyError):
-        return pwd.getpwnam(USER)
 
 
 def make_user(changes):
@@ -237,14 +159,14 @@ def start(changes, service, mended):
         changes.run("service", service.name, "reload")
     if changes.dry_run:
         return
-    with step(_py("Waiting for supervisord")):
+    with step(_py("Waiting for the site")):
         deadline = time.monotonic() + START_SECONDS
         while not SITE.is_running():
             if time.monotonic() > deadline:
                 text = _py("supervisord does not run: {logs} tells why.")
                 raise Failed(text, logs=service.says_why())
             time.sleep(0.2)
-    current_release().python("deploy/server", "health", "wait")
+        current_release().python("deploy/server", "health", "wait")
 
 
 def has_other_settings():
@@ -252,11 +174,6 @@ def has_other_settings():
     with suppress(OSError):
         release = current_release()
         return https.running(release) != https.written(release)
-
-
-def current_release():
-    SITE.user = SiteUser(SITE.var)
-    return Release(SITE, target(SITE.current))
 
 
 def serve(changes, service):

@@ -43,9 +43,9 @@ def test():
     try:
         return run("nginx", "-t")
     except Failed as failure:
-        said = [line for line in str(failure).splitlines() if "[emerg]" in line]
+        said = re.search(r"\[emerg\] (?:\d+#\d+: )?(.*)", str(failure))
         text = _py("nginx refuses its settings: {reason}")
-        raise Failed(text, reason=said[0] if said else failure) from None
+        raise Failed(text, reason=said[1] if said else failure) from None
 
 
 def load(changes):

@@ -2,18 +2,15 @@
 
 import pwd
 import sys
-from pathlib import Path
 
 from . import nginx
 from .commands import Failed, say
 from .facts import FOLDER, USER
+from .machine import SECRETS, SITE
 from .service import sites_of_user
-from .site_folder import SiteFolder
 
-SITE = SiteFolder(Path(FOLDER))
-#: What deploy/release.sh makes in the folder of the site, and what is worth keeping there
-LINKS = ("current", "previous", "release.lock", "unfinished")
-SECRETS = (SITE.path / ".env", SITE.path / "web_interface.conf")
+#: What deploy/release.sh makes in the folder of the site, beside releases and venvs
+FILES = ("current", "previous", "release.lock", "unfinished")
 
 
 def uninstall(changes, service, options):
@@ -24,7 +21,7 @@ def uninstall(changes, service, options):
         raise Failed(text, folder=FOLDER)
     with_data = options.yes or wants_data_removed()
     service.remove(changes)
-    for name in LINKS:
+    for name in FILES:
         changes.remove(SITE.path / name)
     changes.remove_folder(SITE.releases)
     changes.remove_folder(SITE.venvs)
