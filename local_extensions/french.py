@@ -1016,9 +1016,9 @@ FRENCH: dict[str, str] = {
     ),
     "Asking for {address}": "Demande de {address}",
     '{address}healthz gives "{status} {said}", not this site: nginx does not listen there, or'
-    " another site does (nginx -T, ss -tlnp).": (
+    " another site does (nginx -T, ss -tlnp, /var/log/nginx/error.log).": (
         '{address}healthz donne "{status} {said}" et non ce site : nginx n\'y écoute pas, ou un'
-        " autre site y répond (nginx -T, ss -tlnp)."
+        " autre site y répond (nginx -T, ss -tlnp, /var/log/nginx/error.log)."
     ),
     "With those that have been rotated.": "Avec ceux d'avant les rotations.",
     # deploy/server/options.py

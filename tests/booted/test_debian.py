@@ -497,6 +497,8 @@ def test_nobody_waits_for_what_does_not_run(server: Server) -> None:
     change(config, "startsecs = 2", "startsecs = two")
     kill(server)
     eventually(is_refused)
+    done = server.install(*OFFLINE, check=False)
+    assert "supervisord does not run: journalctl -u supervisord tells why." in done.stderr
     change(config, "startsecs = two", "startsecs = 2")
     eventually(server.answers, 30)
 

@@ -162,7 +162,8 @@ def start(changes, service, mended):
     with step(_py("Waiting for the site")):
         deadline = time.monotonic() + START_SECONDS
         while not SITE.is_running():
-            if time.monotonic() > deadline:
+            failed = service.shows("Result") == "exit-code"
+            if failed or time.monotonic() > deadline:
                 text = _py("supervisord does not run: {logs} tells why.")
                 raise Failed(text, logs=service.says_why())
             time.sleep(0.2)

@@ -83,13 +83,12 @@ def require_answer(site):
             if time.monotonic() > deadline:
                 status, said = got()
                 said = said.partition("\n")[0][:60]
-                text = _py("{address}healthz gives \"{status} {said}\", not this site: nginx does not listen there, or another site does (nginx -T, ss -tlnp).")
+                text = _py("{address}healthz gives \"{status} {said}\", not this site: nginx does not listen there, or another site does (nginx -T, ss -tlnp, /var/log/nginx/error.log).")
                 raise Failed(text, address=address(), status=status, said=said)
             time.sleep(0.2)
 
 
 def logs():
     """_("With those that have been rotated.")"""
-    names = rf"{re.escape(DOMAIN)}\.(access|error)\.log([.-].*)?"
-    folder = Path("/var/log/nginx")
-    return sorted(path for path in folder.glob("*") if re.fullmatch(names, path.name))
+    names = (f"{DOMAIN}.{kind}.log*" for kind in ("access", "error"))
+    return sorted(path for name in names for path in Path("/var/log/nginx").glob(name))
