@@ -320,8 +320,9 @@ FRENCH: dict[str, str] = {
         "Importé ici : le signal de mort du parent est réglé avant que rien de Django ne se charge."
     ),
     "The home page hangs.": "La page d'accueil ne répond pas.",
-    "By https: a plain request may get no more than a redirect.": (
-        "En https : une requête en clair pourrait n'obtenir qu'une redirection."
+    "By a name of its own, and by https: a plain request may get no more than a redirect.": (
+        "Par un nom à lui, et en https : une requête en clair pourrait n'obtenir qu'une"
+        " redirection."
     ),
     "A home page that hangs is logged, as any error in it; the workers start nevertheless.": (
         "Une page d'accueil bloquée va au journal, comme toute erreur en elle ; les workers"
@@ -794,16 +795,32 @@ FRENCH: dict[str, str] = {
         " refait."
     ),
     "Shows a change, and calls what makes it.": "Montre un changement, et appelle ce qui le fait.",
-    "Returns whether the file was another. One that is there keeps its owner and its mode.": (
-        "Dit si le fichier était autre. S'il existe, il garde son propriétaire et ses droits."
+    "{path}: {reason}. Mend that, then run this again.": (
+        "{path} : {reason}. Remédiez-y, puis relancez cette commande."
     ),
-    "One of nginx, with the rights that logrotate gives to those that follow. Returns whether there"
-    " was none.": (
-        "Un journal de nginx, avec les droits que logrotate donne aux suivants. Dit s'il manquait."
+    "Returns whether the file was another.": "Dit si le fichier était autre.",
+    "One of nginx, with the rights that logrotate gives to those that follow.": (
+        "Un journal de nginx, avec les droits que logrotate donne aux suivants."
     ),
     "Returns whether the link led elsewhere.": "Dit si le lien menait ailleurs.",
-    "A file, a link, or a folder with all that it holds.": (
-        "Un fichier, un lien, ou un dossier avec tout son contenu."
+    "A file, or a link but not what it leads to.": "Un fichier, ou un lien mais pas sa cible.",
+    "With all that it holds, where it is a link or the place of a disk, too.": (
+        "Avec tout son contenu, même si c'est un lien ou le point de montage d'un disque."
+    ),
+    "Puts these files and links back where what is done within it fails.": (
+        "Remet ces fichiers et ces liens comme avant si ce qui s'y fait échoue."
+    ),
+    "Of a file, its bytes; of a link, where it leads; None of what is not there.": (
+        "D'un fichier, ses octets ; d'un lien, sa cible ; None si rien n'est là."
+    ),
+    "Whole or not at all; one that is there keeps its owner and its mode.": (
+        "En entier ou pas du tout ; un fichier déjà là garde son propriétaire et ses droits."
+    ),
+    "A folder where a disk is mounted stays, empty.": (
+        "Un dossier où un disque est monté reste, vide."
+    ),
+    "{path} stays: a disk is mounted there, or it cannot be removed.": (
+        "{path} reste : un disque y est monté, ou il ne se laisse pas supprimer."
     ),
     # deploy/server/code.py
     "Which files of the code a release gets: what git tracks; without git, what .gitignore"
@@ -926,6 +943,9 @@ FRENCH: dict[str, str] = {
     "Removes the others. The locale is the server's everywhere.": (
         "Retire les autres. La locale est partout celle du serveur."
     ),
+    "After a bare su, PATH lacks the folders of what only root runs.": (
+        "Après un simple su, il manque à PATH les dossiers de ce que seul root exécute."
+    ),
     # deploy/server/facts.py
     "The facts of the site on its server. Each stands in this one place; deploy/install.sh brings a"
     " change to the machine.": (
@@ -1019,16 +1039,24 @@ FRENCH: dict[str, str] = {
     "Why supervisord ends: its last two lines, but for a hint at its help.": (
         "Pourquoi supervisord finit : ses deux dernières lignes, à un renvoi à son aide près."
     ),
+    # deploy/server/https.py
+    "HTTPS in .env, as the settings read it and as the site that runs has it.": (
+        "HTTPS dans .env, tel que la configuration le lit et tel que le site en marche l'a pris."
+    ),
+    "Whether .env has the domain in ALLOWED_HOSTS, and HTTPS on.": (
+        "Le .env a-t-il le domaine dans ALLOWED_HOSTS, et HTTPS est-il actif ?"
+    ),
+    "Django refuses the settings, .env among them: {reason}": (
+        "Django refuse la configuration, dont .env : {reason}"
+    ),
+    "The same of the site that runs: it refuses an unknown host, and sends visitors to https.": (
+        "De même pour le site en marche : il refuse un hôte inconnu, et renvoie ses visiteurs vers"
+        " https."
+    ),
+    "No other line changes.": "Aucune autre ligne ne change.",
     # deploy/server/install.py
-    "Makes a Debian or Ubuntu machine the site's server, or no longer: the steps, in their order.": (
-        "Fait d'une machine Debian ou Ubuntu le serveur du site, ou défait tout : les étapes, dans"
-        " l'ordre."
-    ),
-    "What deploy/release.sh makes in the folder of the site, and what is worth keeping there": (
-        "Ce que deploy/release.sh fait dans le dossier du site, et ce qui mérite d'y rester"
-    ),
-    "Free space for the venv, the code and the first logs": (
-        "Place libre pour le venv, le code et les premiers journaux"
+    "Makes a Debian or Ubuntu machine the site's server: the steps, in their order.": (
+        "Fait d'une machine Debian ou Ubuntu le serveur du site : les étapes, dans l'ordre."
     ),
     "supervisord may take this long to open its socket.": (
         "Le temps laissé à supervisord pour ouvrir sa socket."
@@ -1048,47 +1076,13 @@ FRENCH: dict[str, str] = {
         "retirer tout ce que cette commande a fait, en demandant pour les données"
     ),
     "remove the data too, without asking": "retirer aussi les données, sans demander",
-    "Refuses what cannot work, before anything changes.": (
-        "Refuse ce qui ne peut pas marcher, avant tout changement."
+    "Of the release that serves, where an upgrade of the system has replaced the Python it was made"
+    " with. Returns whether it did.": (
+        "Celui de la version en service, quand une mise à niveau du système a remplacé le Python"
+        " dont il est fait. Dit s'il l'a été."
     ),
-    "{folder} is where the site will live: move this code elsewhere, below /root say, and install"
-    " it from there.": (
-        "{folder} est la place du site installé : mettez ce code ailleurs, sous /root par exemple,"
-        " et installez-le de là."
-    ),
-    "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
-        "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
-    ),
-    "Some programs are missing: sudo apt install {names}": (
-        "Il manque des programmes : sudo apt install {names}"
-    ),
-    "{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.": (
-        "{file} : nginx ne peut pas utiliser {address}. Écrivez socket = tcp://127.0.0.1:8000, par"
-        " exemple."
-    ),
-    "The release that serves must listen where nginx will ask.": (
-        "La version en service doit écouter là où nginx demandera."
-    ),
-    "{file} has other addresses than the release that serves: deploy/release.sh first, then this"
-    " again.": (
-        "{file} a d'autres adresses que la version en service : d'abord deploy/release.sh, puis de"
-        " nouveau cette commande."
-    ),
-    "The .env must fit the host name: it is the administrator's, and nothing here changes it.": (
-        "Le .env doit convenir au nom d'hôte : il est à l'administrateur, et rien ici ne le change."
-    ),
-    "ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there,"
-    " then run this again.": (
-        "{domain} manque à ALLOWED_HOSTS dans {env}, et le site refuserait ses visiteurs :"
-        " ajoutez-le, puis relancez cette commande."
-    ),
-    "HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or"
-    " write HTTPS=off, then run this again.": (
-        "HTTPS est actif dans {env}, et il n'y a pas de certificat pour {domain} ({certificate}) :"
-        " obtenez-en un, ou écrivez HTTPS=off, puis relancez cette commande."
-    ),
-    "The site's user; None as long as the machine has none of this name.": (
-        "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
+    "Making the venv, or taking the one that fits": (
+        "Création du venv, ou reprise de celui qui convient"
     ),
     "Where deploy/server/facts.py names another user than before. The folder itself comes last:"
     " until then, a second run goes on.": (
@@ -1106,27 +1100,32 @@ FRENCH: dict[str, str] = {
     "There is no first release, as said above: nothing was started.": (
         "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."
     ),
-    "Where there is a certificate. Returns whether the site must be told.": (
-        "S'il y a un certificat. Dit si le site doit l'apprendre."
+    "One that runs is told what has changed in .env; supervisord itself must be new where its"
+    " Python is.": (
+        "S'il tourne déjà, il apprend ce qui a changé dans .env ; si son Python est neuf,"
+        " supervisord lui-même doit l'être."
     ),
-    "supervisord does not run: the logs in {folder} tell why.": (
-        "supervisord ne tourne pas : voyez les journaux de {folder}."
+    "supervisord does not run: {logs} tells why.": (
+        "supervisord ne tourne pas ; pour savoir pourquoi : {logs}"
     ),
+    "Whether the site that runs was started with another .env. One that does not answer has none.": (
+        "Le site en marche a-t-il démarré avec un autre .env ? Un site qui ne répond pas n'en a"
+        " pas."
+    ),
+    "nginx first: no visitor is sent to https before it is there. What fails leaves nginx and .env"
+    " as they were.": (
+        "D'abord nginx : aucun visiteur n'est renvoyé vers un https qui n'est pas encore là. Un"
+        " échec laisse nginx et .env comme avant."
+    ),
+    "What has been put back.": "Ce qui a été remis comme avant.",
     "The site answers at {address}": "Le site répond à {address}",
     "It has no certificate: whoever is on the way reads and changes its pages. To get one, and to"
     " use it:": (
         "Il n'a pas de certificat : quiconque se trouve en chemin peut lire et changer ses pages."
         " Pour en obtenir un, puis s'en servir :"
     ),
-    "Nothing is installed in {folder}.": "Rien n'est installé dans {folder}.",
-    "The data stays in {folder}.": "Les données restent dans {folder}.",
-    "Only a user that this command has made has its home here.": (
-        "Seul un utilisateur que cette commande a créé a ici son dossier personnel."
-    ),
-    "Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way"
-    " back. [y/N] ": (
-        "Retirer aussi les données de {folder} (base et copies, journaux, secrets) ? C'est sans"
-        " retour. [o/N] "
+    "supervisorctl is that of Debian's package here. The site's: {command}": (
+        "Ici, supervisorctl est celui du paquet de Debian. Celui du site : {command}"
     ),
     # deploy/server/launch.sh
     "Runs a command of this package with the first Python that is new enough: launch.sh COMMAND"
@@ -1144,6 +1143,111 @@ FRENCH: dict[str, str] = {
         "Il faut Python 3.10 ou plus récent, et il n'y en a pas. Sous Debian ou Ubuntu : sudo apt"
         " install python3 python3-venv"
     ),
+    # deploy/server/machine.py
+    "What deploy/install.sh must find, each said with its remedy, and what it finds.": (
+        "Ce que deploy/install.sh doit trouver, chaque refus dit avec son remède, et ce qu'il"
+        " trouve."
+    ),
+    "Free space for the venv, the code and the first logs; and for the files of the service": (
+        "Place libre pour le venv, le code et les premiers journaux ; et pour les fichiers du"
+        " service"
+    ),
+    "Refuses what cannot work, before anything changes.": (
+        "Refuse ce qui ne peut pas marcher, avant tout changement."
+    ),
+    "{folder} is where the site will live: move this code elsewhere, below /root say, and install"
+    " it from there.": (
+        "{folder} est la place du site installé : mettez ce code ailleurs, sous /root par exemple,"
+        " et installez-le de là."
+    ),
+    "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
+        "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
+    ),
+    "Some programs are missing: sudo apt install {names}": (
+        "Il manque des programmes : sudo apt install {names}"
+    ),
+    "Sites of one user read each other's secrets. What is so already goes on.": (
+        "Les sites d'un même utilisateur lisent les secrets l'un de l'autre. Ce qui est déjà ainsi"
+        " continue."
+    ),
+    "{user} runs the site in {folder} too, and each could read the other's secrets: write another"
+    " USER into deploy/server/facts.py, then run this again.": (
+        "{user} fait aussi tourner le site de {folder}, et chacun pourrait lire les secrets de"
+        " l'autre : nommez un autre USER dans deploy/server/facts.py, puis relancez cette commande."
+    ),
+    "{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.": (
+        "{file} : nginx ne peut pas utiliser {address}. Écrivez socket = tcp://127.0.0.1:8000, par"
+        " exemple."
+    ),
+    "The release that serves must listen where nginx will ask.": (
+        "La version en service doit écouter là où nginx demandera."
+    ),
+    "{file} has other addresses than the release that serves: deploy/release.sh first, then this"
+    " again.": (
+        "{file} a d'autres adresses que la version en service : d'abord deploy/release.sh, puis de"
+        " nouveau cette commande."
+    ),
+    "The .env must fit the host name: but for HTTPS=on, it is the administrator's.": (
+        "Le .env doit convenir au nom d'hôte : HTTPS=on mis à part, il est à l'administrateur."
+    ),
+    "ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there,"
+    " then run this again.": (
+        "{domain} manque à ALLOWED_HOSTS dans {env}, et le site refuserait ses visiteurs :"
+        " ajoutez-le, puis relancez cette commande."
+    ),
+    "HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or"
+    " write HTTPS=off, then run this again.": (
+        "HTTPS est actif dans {env}, et il n'y a pas de certificat pour {domain} ({certificate}) :"
+        " obtenez-en un, ou écrivez HTTPS=off, puis relancez cette commande."
+    ),
+    "The site's user; None as long as the machine has none of this name.": (
+        "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
+    ),
+    # deploy/server/nginx.py
+    "nginx in front of the site: what it must be like, what it is told, and what it then answers.": (
+        "nginx devant le site : comment il doit être, ce qu'on lui dit, et ce qu'il répond ensuite."
+    ),
+    "Seconds until nginx's workers have taken up new settings": (
+        "Secondes que nginx peut mettre à appliquer une nouvelle configuration"
+    ),
+    "It reads the folders that Debian's reads, and what it has is in order.": (
+        "Il lit les dossiers que lit celui de Debian, et ce qu'il a déjà est en ordre."
+    ),
+    "nginx does not read {folder}, unlike Debian's own: make {folders}, write \"include"
+    ' {folder}/*;" into the http block of {config}, then run this again.': (
+        "nginx ne lit pas {folder}, à la différence de celui de Debian : créez {folders}, écrivez"
+        ' "include {folder}/*;" dans le bloc http de {config}, puis relancez cette commande.'
+    ),
+    "Returns the warnings of nginx. What it refuses is an error, in a sentence.": (
+        "Donne les avertissements de nginx. Ce qu'il refuse est une erreur, en une phrase."
+    ),
+    "nginx refuses its settings: {reason}": "nginx refuse sa configuration : {reason}",
+    "nginx reads its files, if it accepts them. Of two sites of one name, only one would be"
+    " seen.": (
+        "nginx lit ses fichiers, s'il les accepte. De deux sites de même nom, on n'en verrait"
+        " qu'un."
+    ),
+    "{domain} is the name of another site of nginx, too (nginx -T): only one may have it.": (
+        "Un autre site de nginx s'appelle aussi {domain} (nginx -T) : un seul peut porter ce nom."
+    ),
+    "What a visitor gets from nginx: status and text, or the reason why nothing.": (
+        "Ce qu'un visiteur obtient de nginx : code et texte, ou la raison pour laquelle il n'a"
+        " rien."
+    ),
+    "no answer": "pas de réponse",
+    "Whether visitors get the release that is current.": (
+        "Les visiteurs obtiennent-ils la version que désigne current ?"
+    ),
+    "Asks as a visitor does: another site may have the name, another program the port.": (
+        "Demande comme un visiteur : un autre site peut avoir le nom, un autre programme le port."
+    ),
+    "Asking for {address}": "Demande de {address}",
+    '{address}healthz gives "{status} {said}", not this site: nginx does not listen there, or'
+    " another site does (nginx -T, ss -tlnp, /var/log/nginx/error.log).": (
+        '{address}healthz donne "{status} {said}" et non ce site : nginx n\'y écoute pas, ou un'
+        " autre site y répond (nginx -T, ss -tlnp, /var/log/nginx/error.log)."
+    ),
+    "With those that have been rotated.": "Avec ceux d'avant les rotations.",
     # deploy/server/manage.py
     "Runs a command of Django's on the server: as the site's user, with its settings, and nothing"
     " of root's.": (
@@ -1237,13 +1341,16 @@ FRENCH: dict[str, str] = {
     "Asks programs that run: whether they listen, and what their pages say.": (
         "Interroge des programmes en marche : écoutent-ils, et que disent leurs pages ?"
     ),
+    "For manage.py shell: a name under which the site answers": (
+        "Pour manage.py shell : un nom sous lequel le site répond"
+    ),
     "Whether a program is at the other end of a UNIX socket.": (
         "Un programme est-il à l'autre bout d'une socket UNIX ?"
     ),
-    "Gets the status and the text of a page, by a new connection, as a proxy would. OSError: there"
-    " is no answer.": (
-        "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy."
-        " OSError : pas de réponse."
+    "Gets the status and the text of a page, by a new connection, as a proxy would; by TLS, as a"
+    " visitor who takes any certificate. OSError: there is no answer.": (
+        "Demande le code et le texte d'une page, par une nouvelle connexion, comme un proxy ; par"
+        " TLS, comme un visiteur qui accepte tout certificat. OSError : pas de réponse."
     ),
     "To this machine alone the site says which release answers.": (
         "À cette machine seule, le site dit quelle version répond."
@@ -1305,9 +1412,6 @@ FRENCH: dict[str, str] = {
         "Jusqu'à la seconde migration, ni le site ni ses données ne sont touchés."
     ),
     "Copying the code": "Copie du code",
-    "Making the venv, or taking the one that fits": (
-        "Création du venv, ou reprise de celui qui convient"
-    ),
     "Rehearsal: copying the database": "Répétition : copie de la base de données",
     "Rehearsal: checking the settings": "Répétition : vérification des réglages",
     "Rehearsal: migrating the copy of the database": (
@@ -1543,6 +1647,9 @@ FRENCH: dict[str, str] = {
     "The name of the first site's service: for this one, supervisorctl needs no options.": (
         "Le nom du service du premier site : pour lui, supervisorctl se passe d'options."
     ),
+    "That of Debian's package supervisor, which keeps its name": (
+        "Celui du paquet supervisor de Debian, qui garde son nom"
+    ),
     "A file of deploy/ with its @words@ filled in, for the service of this name.": (
         "Un fichier de deploy/ dont les @mots@ sont remplacés, pour le service de ce nom."
     ),
@@ -1551,14 +1658,15 @@ FRENCH: dict[str, str] = {
         "Tel que nginx le prend : un nom plus long n'entrerait pas dans sa table de noms, dont tous"
         " les sites partagent la taille ; une expression régulière s'en passe."
     ),
-    "What supervisorctl reads of the site's config, with the paths of this machine.": (
-        "Ce que supervisorctl lit de la configuration du site, avec les chemins de cette machine."
-    ),
     "Each file of the service names the folder of the site.": (
         "Chaque fichier du service nomme le dossier du site."
     ),
     "The name of the service that this site is already; None where it is none.": (
         "Le nom du service que ce site est déjà ; None s'il n'en est aucun."
+    ),
+    "The folders of the other sites that run as this user, by the lines that copy their databases.": (
+        "Les dossiers des autres sites de cet utilisateur, d'après les lignes qui copient leurs"
+        " bases."
     ),
     "A service: its name, and its files and links on the machine.": (
         "Un service : son nom, et ses fichiers et liens sur la machine."
@@ -1568,6 +1676,9 @@ FRENCH: dict[str, str] = {
     ),
     "The init system that runs the machine, not one that is merely installed": (
         "Le système d'init qui mène la machine, pas un autre simplement installé"
+    ),
+    "What older versions made, or this one before that package came": (
+        "Ce qu'ont fait des versions plus anciennes, ou celle-ci avant l'arrivée de ce paquet"
     ),
     "The name may mean no other service, and the site may have no other name.": (
         "Le nom ne doit désigner aucun autre service, et le site ne doit pas en avoir d'autre."
@@ -1581,6 +1692,11 @@ FRENCH: dict[str, str] = {
     "What its files hold on this machine, by their paths.": (
         "Ce que contiennent ses fichiers sur cette machine, selon leur chemin."
     ),
+    "What systemd knows of it.": "Ce que systemd en sait.",
+    "systemd keeps those of a supervisord that ends in an error, for the next one.": (
+        "systemd garde celles d'un supervisord qui finit sur une erreur, pour le suivant."
+    ),
+    "Where it is told why it does not start.": "Là où il est dit pourquoi il ne démarre pas.",
     "Its files that install.sh would write anew.": (
         "Ceux de ses fichiers qu'install.sh écrirait de nouveau."
     ),
@@ -1598,11 +1714,12 @@ FRENCH: dict[str, str] = {
     "What starts the site at each boot, and copies its database each night.": (
         "Ce qui démarre le site avec la machine, et copie sa base de données chaque nuit."
     ),
-    "Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.": (
-        "Met nginx devant le site. Si nginx refuse, il continue comme avant."
+    "A run before this one may have ended between the two.": (
+        "Une exécution précédente a pu finir entre les deux."
     ),
+    "One that runs has been started without it.": "Celui qui tourne a été lancé sans elle.",
+    "Returns whether nginx must be told.": "Dit si nginx doit l'apprendre.",
     "Stops the site first.": "Arrête d'abord le site.",
-    "With those that have been rotated.": "Avec ceux d'avant les rotations.",
     # deploy/server/site_folder.py
     "The folder of the site on the server: its releases, and the links that say which one serves.": (
         "Le dossier du site sur le serveur : ses versions, et les liens qui disent laquelle sert."
@@ -1767,6 +1884,31 @@ FRENCH: dict[str, str] = {
     ),
     "As people type it on this machine: 127.0.0.1:8000.": (
         "Telle qu'on la tape sur cette machine : 127.0.0.1:8000."
+    ),
+    # deploy/server/uninstall.py
+    "Removes what deploy/install.sh has made: the steps, in their order.": (
+        "Retire ce que deploy/install.sh a fait : les étapes, dans l'ordre."
+    ),
+    "What deploy/release.sh makes in the folder of the site, beside releases and venvs": (
+        "Ce que deploy/release.sh fait dans le dossier du site, en plus des versions et des venvs"
+    ),
+    "What is not the site's own cannot stop it half-way: nginx is told at the end.": (
+        "Rien d'étranger au site ne peut l'arrêter à mi-chemin : nginx l'apprend à la fin."
+    ),
+    "Nothing is installed in {folder}.": "Rien n'est installé dans {folder}.",
+    "The data stays in {folder}.": "Les données restent dans {folder}.",
+    "Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way"
+    " back. [y/N] ": (
+        "Retirer aussi les données de {folder} (base et copies, journaux, secrets) ? C'est sans"
+        " retour. [o/N] "
+    ),
+    "Only a user that this command has made has its home here.": (
+        "Seul un utilisateur que cette commande a créé a ici son dossier personnel."
+    ),
+    "{folder} stays: {reason}": "{folder} reste : {reason}",
+    "{reason}. The site is removed; nginx forgets it once that is mended: service nginx reload": (
+        "{reason}. Le site est retiré ; nginx l'oubliera une fois cela réparé : service nginx"
+        " reload"
     ),
     # deploy/server/venvs.py
     "Makes a venv with the packages of a requirements.txt, by uv or by pip, whichever the machine"
@@ -2404,13 +2546,15 @@ FRENCH: dict[str, str] = {
         "Un worker peut mettre plus de temps à finir sa tâche que systemd n'en accorde à un"
         " rechargement."
     ),
-    "After a crash; not after supervisorctl shutdown.": (
-        "Après un plantage ; pas après supervisorctl shutdown."
+    "After a crash, at once; not after supervisorctl shutdown. What ends by itself with an error"
+    " would do so again and again, and fill the journal: it waits.": (
+        "Après un plantage, tout de suite ; pas après supervisorctl shutdown. Ce qui finit de"
+        " soi-même sur une erreur recommencerait sans cesse et remplirait le journal : il attend."
     ),
     "While supervisord restarts, visitors wait: systemd holds the sockets, so many at most."
     " deploy/supervisor_plugin/fd_store.py gives them to it.": (
-        "Pendant que supervisord redémarre, les visiteurs attendent : systemd tient les sockets, tant"
-        " au plus. deploy/supervisor_plugin/fd_store.py les lui confie."
+        "Pendant que supervisord redémarre, les visiteurs attendent : systemd tient les sockets,"
+        " tant au plus. deploy/supervisor_plugin/fd_store.py les lui confie."
     ),
     "TERM goes to supervisord alone, which stops its programs in order. Longer than its"
     " stopwaitsecs; what is left is killed.": (

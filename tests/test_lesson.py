@@ -42,9 +42,7 @@ ELSEWHERE = {
     "sudo deploy/backup.sh\n": Elsewhere(
         "root's", "test_copies.py::test_a_copy_is_whole_and_the_site_users_own"
     ),
-    "sudo deploy/restore.sh\n": Elsewhere(
-        "root's", "test_copies.py::test_a_site_comes_back_whole"
-    ),
+    "sudo deploy/restore.sh\n": Elsewhere("root's", "test_copies.py::test_a_site_comes_back_whole"),
     "sudo rsync": Elsewhere(
         "to another machine", "booted/test_debian.py::test_it_moves_to_another_server"
     ),

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,18 @@ from typing import Any
 
 import pytest
 from support.commands import Run, lack, require
-from support.debian import CODE, SUITES, Load, Machine, booted, load, require_root, tree, wheelhouse
+from support.debian import (
+    CODE,
+    SUITES,
+    Load,
+    Machine,
+    booted,
+    load,
+    packages,
+    require_root,
+    tree,
+    wheelhouse,
+)
 from support.project import Project, Response
 from support.service_files import filled
 from support.template import ROOT, cookiecutter
@@ -170,9 +181,12 @@ def files_before(server: Server) -> set[str]:
 
 
 def test_a_dry_run_changes_nothing(server: Server, files_before: set[str]) -> None:
-    done = server.install("--dry-run")
+    # As after a bare su, whose PATH lacks what only root runs.
+    install = f"{server.code}/deploy/install.sh"
+    done = server.machine.run("env", "PATH=/usr/bin:/bin", install, "--dry-run")
     assert "+ /srv/chess/var/ (www-data, 0711)" in done.stdout
     assert "+ /etc/nginx/sites-available/supervisord" in done.stdout
+    assert "answers" not in done.stdout
     assert server.machine.files() == files_before
 
 
@@ -217,12 +231,22 @@ def test_it_refuses_what_cannot_work(server: Server, files_before: set[str]) -> 
     )
     machine.run("rm", "/root/python3")
 
+    def refusal_with(mount: str) -> str:
+        return refusal(before=("unshare", "--mount", "sh", "-ec", f'{mount}; exec "$@"', "sh"))
+
     small = "mount -t tmpfs -o size=10m tmpfs /srv"
-    done = machine.run(
-        *("unshare", "--mount", "sh", "-c", f"{small}; exec {server.code}/deploy/install.sh"),
-        check=False,
-    )
-    assert re.match(r"The disk of /srv has \d+ MB free and the site needs 200", done.stderr)
+    assert re.match(r"The disk of /srv has \d+ MB free and the site needs 200", refusal_with(small))
+    copy = "cp -a /etc /tmp; mount -t tmpfs -o size=9m tmpfs /etc; cp -a /tmp/etc/. /etc; rm -r /tmp/etc"
+    full = f"{copy}; cat /dev/zero 2>/dev/null >/etc/full || true"
+    assert "The disk of /etc has 0 MB free" in refusal_with(full)
+
+    # nginx as nginx.org packages it; and one that refuses what it has already
+    conf = "/etc/nginx/nginx.conf"
+    other = f"sed '/sites-enabled/d' {conf} >/tmp/n; mount --bind /tmp/n {conf}; rm /tmp/n"
+    said = refusal_with(other)
+    assert said.startswith("nginx does not read /etc/nginx/sites-enabled, unlike Debian's own")
+    broken = f"(cat {conf}; echo oops) >/tmp/n; mount --bind /tmp/n {conf}; rm /tmp/n"
+    assert refusal_with(broken).startswith("nginx refuses its settings: unexpected end of file")
     assert machine.files() == files_before
 
 
@@ -368,6 +392,38 @@ def test_the_service_obeys(server: Server) -> None:
     eventually(server.answers, 20)
 
 
+def errors(server: Server) -> str:
+    return server.machine.run(
+        "sh", "-c", f"grep -h ' ERROR ' /srv/{server.slug}/var/log/* || true"
+    ).stdout
+
+
+def test_what_asks_from_the_machine_itself_needs_no_localhost(server: Server) -> None:
+    """And a name that is new in .env is one that the site that runs has before nginx."""
+    env = server.machine.root / "srv/chess/.env"
+    change(env, "ALLOWED_HOSTS=chess.example.org,localhost,127.0.0.1", f"ALLOWED_HOSTS={BOTH}")
+    service = server.install(*OFFLINE)  # the name that it knows is still the first
+    assert changes(service) == []
+    server.service("restart")
+    server.install(*OFFLINE)
+    assert "Invalid HTTP_HOST" not in errors(server)
+
+    facts = server.machine.root / server.code[1:] / "deploy/server/facts.py"
+    change(env, BOTH, f"{BOTH},new.example")
+    change(facts, '"chess.example.org"', '"new.example"')
+    done = server.install(*OFFLINE)
+    assert changes(done)[0] == "$ service supervisord reload"
+    assert "The site answers at http://new.example/" in done.stdout
+    assert Server(server.machine, server.code, "new.example").get().status == 200
+    change(facts, '"new.example"', '"chess.example.org"')
+    server.install(*OFFLINE)
+    assert server.get().status == 200
+    server.machine.run("sh", "-c", "rm /var/log/nginx/new.example.*")
+
+
+BOTH = "chess.example.org,www.chess.example.org"
+
+
 def test_reload_loses_no_request(server: Server) -> None:
     old = set(server.processes)
     with load(server.machine, server.serves) as visitors:
@@ -485,6 +541,8 @@ def test_nobody_waits_for_what_does_not_run(server: Server) -> None:
     change(config, "startsecs = 2", "startsecs = two")
     kill(server)
     eventually(is_refused)
+    done = server.install(*OFFLINE, check=False)
+    assert "supervisord does not run: journalctl -u supervisord tells why." in done.stderr
     change(config, "startsecs = two", "startsecs = 2")
     eventually(server.answers, 30)
 
@@ -642,7 +700,16 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     assert "an address in" in refusal("release.sh")
     server.service("stop")
     said = server.release().stdout
-    assert "Not in place yet: /etc/nginx/snippets/supervisord-site.conf, " in said
+    assert "To start it: service supervisord start\n" in said
+    waiting = re.search("Not in place yet: (.*)\\. To change that: deploy/install.sh", said)
+    assert waiting
+    started_by = {
+        "systemd": "/etc/systemd/system/supervisord.service",
+        "sysvinit": "/etc/init.d/supervisord",
+    }
+    snippets = (f"/etc/nginx/snippets/supervisord-{part}.conf" for part in ("site", "upstream"))
+    found = {"/etc/cron.d/supervisord", started_by[machine.init], *snippets}
+    assert {*waiting[1].split(", ")} == found
     done = server.install(*OFFLINE, check=False)
     assert "ALLOWED_HOSTS in /srv/chess/.env lacks club.example.org" in done.stderr
     env = machine.root / "srv/chess/.env"
@@ -653,8 +720,8 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     club = Server(machine, server.code, "club.example.org")
     eventually(club.answers)
     assert set(club.processes.values()) == {"club"}
-    owners = machine.run("sh", "-c", "find /srv/chess/var ! -user club; stat -c %G /srv/chess/.env")
-    assert owners.stdout == "club\n"
+    owned = "find /srv/chess/var ! -user club; stat -c %G /srv/chess/.env /srv/chess/releases"
+    assert machine.run("sh", "-c", owned).stdout == "club\nclub\n"
     assert ("10.1.2.3", 8200) in machine.listeners()
     # gunicorn believes nginx, and leaves the visit to its log.
     machine.inside(lambda: visit("127.0.0.7", club.domain))
@@ -731,17 +798,83 @@ def failed_tests(first: Response, page: Response) -> set[str]:
     return {name for name, good in passed.items() if not good}
 
 
-@only("systemd")
-def test_with_a_certificate_it_speaks_https(server: Server) -> None:
+def make_certificate(server: Server) -> Path:
+    """A certificate where certbot would leave one."""
     live = server.machine.root / "etc/letsencrypt/live" / server.domain
     live.mkdir(parents=True)
     certificate = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout privkey.pem"
     names = ("-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{server.domain}")
     command = [require("openssl"), *certificate.split(), *names, "-out", "fullchain.pem"]
     subprocess.run(command, cwd=live, check=True, capture_output=True)
-    ca = live / "fullchain.pem"
-    done = server.install(*OFFLINE)
+    shutil.copy(live / "fullchain.pem", server.machine.root / TRUSTED)
+    return live
+
+
+# What the visitors trust
+TRUSTED = "tmp/ca.pem"
+
+
+@contextmanager
+def led_visitors(server: Server) -> Iterator[None]:
+    """Visitors who come by http and go where the answer leads: each must get a page."""
+
+    def visit() -> str:
+        response = server.request("/")
+        if response.status == 301:
+            assert response.headers["Location"] == f"https://{server.domain}/"
+            response = server.request("/", tls=server.machine.root / TRUSTED)
+        assert response.status == 200, response
+        return response.text
+
+    with load(server.machine, visit) as visitors:
+        yield
+    assert visitors.failures == []
+    assert visitors.answers
+
+
+@only("systemd")
+def test_what_keeps_nginx_from_https_keeps_the_site_from_it(server: Server) -> None:
+    """Whoever wants https gets an error; visitors, nginx and .env are as before."""
+    machine, env = server.machine, server.machine.root / "srv/chess/.env"
+    change(env, "HTTPS=off", "HTTPS=False")
+    live = make_certificate(server)
+    key, right = live / "privkey.pem", live / "right.pem"
+    neighbour = machine.root / "etc/nginx/sites-enabled/neighbour"
+
+    def refusal() -> str:
+        before = env.read_text(), env.stat().st_mode, machine.files()
+        done = server.install(*OFFLINE, check=False)
+        assert done.returncode == 1
+        assert (env.read_text(), env.stat().st_mode, machine.files()) == before
+        return done.stderr
+
+    with led_visitors(server):
+        key.rename(right)
+        subprocess.run([require("openssl"), "genrsa", "-out", key], check=True, capture_output=True)
+        assert "key values mismatch" in refusal()
+        right.rename(key)
+        with machine.inside(partial(listen, "0.0.0.0", 443)):
+            assert "https://chess.example.org/healthz gives" in refusal()
+        neighbour.write_text("server { oops }")
+        assert refusal().startswith("nginx refuses its settings: ")
+        neighbour.unlink()
+    machine.run("nginx", "-t")
+
+
+@only("systemd")
+def test_with_a_certificate_it_speaks_https(server: Server) -> None:
+    """As soon as the switch begins, and killed in the middle of it: nobody is refused."""
+    machine, env = server.machine, server.machine.root / "srv/chess/.env"
+    live = machine.root / "etc/letsencrypt/live"
+    ca = machine.root / TRUSTED
+    before = env.read_text().replace("HTTPS=False", "HTTPS={}"), env.stat()
+    with led_visitors(server):
+        install = (f"{server.code}/deploy/install.sh", *OFFLINE)
+        machine.run("timeout", "-s", "KILL", "5", *install, check=False)
+        done = server.install(*OFFLINE)
     assert "The site answers at https://chess.example.org/" in done.stdout
+    assert env.read_text() == before[0].format("on")
+    assert (env.stat().st_mode, env.stat().st_gid) == (before[1].st_mode, before[1].st_gid)
 
     first = server.get("/admin/")
     assert first.status == 301
@@ -762,12 +895,14 @@ def test_with_a_certificate_it_speaks_https(server: Server) -> None:
         ).stderr.lower()
     )
 
-    shutil.rmtree(live.parents[1])
-    env = server.machine.root / "srv/chess/.env"
-    env.write_text(env.read_text().replace("HTTPS=on", "HTTPS=off"))
-    server.install(*OFFLINE)
-    server.service("restart")
-    eventually(server.answers, 20)
+    shutil.rmtree(live.parent)
+    done = server.install(*OFFLINE, check=False)
+    assert done.returncode == 1
+    assert "HTTPS is on in /srv/chess/.env, and there is no certificate for" in done.stderr
+    env.write_text(before[0].format("off"))
+    with led_visitors(server):
+        server.install(*OFFLINE)
+    assert server.get("/admin/login/").status == 200
 
 
 # Both Django and nginx could say them.
@@ -803,12 +938,29 @@ def other(server: Server, bake: Callable[..., Project]) -> Server:
 def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> None:
     machine = server.machine
     before, mine = machine.files(), server.processes
-    done = other.install(*OFFLINE, check=False)
-    assert done.returncode == 1
-    assert "belongs to another service: give this site a name of its own" in done.stderr
+    facts = machine.root / other.code[1:] / "deploy/server/facts.py"
+
+    def refusal(*options: str) -> str:
+        done = other.install(*options, *OFFLINE, check=False)
+        assert done.returncode == 1
+        return done.stderr
+
+    assert "belongs to another service: give this site a name of its own" in refusal()
+    change(facts, '"blogger"', '"www-data"')
+    assert refusal("--service", "blog").startswith("www-data runs the site in /srv/chess too, and")
+    change(facts, '"www-data"', '"blogger"')
+    assert machine.files() == before
+    change(facts, LONGEST, "chess.example.org")
+    with load(machine, server.serves) as visitors:
+        said = refusal("--service", "blog")
+    assert said.startswith("chess.example.org is the name of another site of nginx, too")
+    assert visitors.failures == []
+    assert len({*visitors.answers}) == 1
+    assert not (machine.root / "etc/nginx/sites-available/blog").exists()
+    change(facts, "chess.example.org", LONGEST)
 
     other.install("--service", "blog", *OFFLINE)
-    eventually(other.answers)
+    assert other.answers()
     assert "A blog" in other.get("/").text
     assert "My site" in server.get("/").text
     assert set(other.processes.values()) == {"blogger"}
@@ -836,11 +988,111 @@ def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> Non
     )
     assert "The data stays in /srv/blog." in done.stdout
     assert (machine.root / "srv/blog/var/db.sqlite3").exists()
-    other.install("--uninstall", "--service", "blog", "--yes")
+
+    # Its data lies elsewhere, another site of nginx is broken, a third has a name that goes on.
+    machine.run("sh", "-ec", "mv /srv/blog/var /var/lib/blog; ln -s /var/lib/blog /srv/blog/var")
+    neighbour = machine.root / "etc/nginx/sites-enabled/neighbour"
+    neighbour.write_text("server { oops }")
+    logs = machine.root / "var/log/nginx"
+    foreign = logs / f"{LONGEST}.uk.access.log"
+    foreign.touch()
+    done = other.install("--uninstall", "--service", "blog", "--yes", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("nginx refuses its settings: ")
+    neighbour.unlink()
+    foreign.unlink()
+    server.service("reload", name="nginx")
     assert other.processes == {}
     assert machine.run("id", "blogger", check=False).returncode == 1
     assert (server.answers(), server.processes) == (True, mine)
     assert machine.files() ^ before == set()
+
+
+ANOTHER_PYTHON = """
+cd /srv/chess
+venv=$(readlink -f current/venv)
+mv "$venv" venvs/old
+mv venvs/old/lib/python3.* venvs/old/lib/python3.9
+sed -i "s/^3 .*/3 9/; s,^$venv,$PWD/venvs/old," venvs/old/bootstrap.stamp
+sed -i "s,$venv,$PWD/venvs/old," venvs/old/bin/supervisor*
+ln -sfn ../../venvs/old current/venv
+"""
+
+
+@only("bookworm-systemd", "bookworm-sysvinit")
+def test_a_venv_whose_python_was_replaced_is_mended(server: Server) -> None:
+    """As an upgrade of Debian leaves it; what cannot start meanwhile does not fill the journal."""
+    machine = server.machine
+    machine.run("sh", "-ec", ANOTHER_PYTHON)
+    kill(server)
+    if machine.init == "systemd":
+        time.sleep(8)
+        said = machine.run("journalctl", "--since=-8s", "--unit=supervisord", "--output=cat").stdout
+        assert "ModuleNotFoundError" in said
+        assert len(said.splitlines()) < 25
+    else:
+        done = server.service("start", code=5)
+        assert "cannot be used by www-data: run deploy/install.sh" in done.stderr
+    done = server.install(*OFFLINE)
+    assert changes(done)[0].startswith("+ /srv/chess/releases/")
+    assert server.answers()
+    server.service("status")
+    machine.run("rm", "-r", "/srv/chess/venvs/old")
+
+
+@only("bookworm-systemd")
+def test_debians_own_supervisor_lives_beside_it(server: Server) -> None:
+    """Whichever came first."""
+    machine = server.machine
+    debs = packages("bookworm", "supervisor", "python3-pkg-resources")
+    shutil.copytree(debs, machine.root / CODE[1:] / "debs")
+    machine.run("sh", "-c", f"dpkg --install {CODE}/debs/*.deb")
+
+    def answers(command: str) -> bool:
+        """Theirs has no program."""
+        done = machine.run(command, "status", check=False)
+        return (done.returncode, done.stdout) == (0, "")
+
+    eventually(lambda: answers("/usr/bin/supervisorctl"), 30)
+    said = server.install(*OFFLINE).stdout
+    assert "- /usr/local/bin/supervisorctl\n" in said
+    ours = "supervisorctl is that of Debian's package here. The site's: (.*)"
+    command = re.search(ours, said)
+    assert command
+    assert "gu-chess:master-1" in machine.run(command[1], "status").stdout
+    assert answers("supervisorctl")
+    server.service("status")
+    shutil.rmtree(machine.root / CODE[1:] / "debs")
+    machine.run("dpkg", "--purge", "supervisor", "python3-pkg-resources")
+    machine.run("rm", "-f", "/var/lib/dpkg/updates/tmp.i")
+    assert changes(server.install(*OFFLINE)) == ["+ /usr/local/bin/supervisorctl"]
+
+
+@only("bookworm-systemd")
+def test_a_machine_without_ipv6_serves(server: Server) -> None:
+    """socket(AF_INET6) fails there, for nginx and for install.sh."""
+    machine = server.machine
+    dropin = machine.root / "etc/systemd/system/nginx.service.d/no-ipv6.conf"
+    default = machine.root / "etc/nginx/sites-available/default"
+    text = default.read_text()
+    dropin.parent.mkdir()
+    dropin.write_text("[Service]\nRestrictAddressFamilies=AF_UNIX AF_INET\n")
+    default.write_text(re.sub(r"(?m)^.*\[::\].*\n", "", text))
+    families = "--property=RestrictAddressFamilies=AF_UNIX AF_INET"
+    without = ("systemd-run", "--quiet", "--wait", "--pipe", families)
+    machine.run("systemctl", "daemon-reload")
+    done = machine.run(*without, f"{server.code}/deploy/install.sh")
+    assert changes(done) == [
+        "+ /etc/nginx/sites-available/supervisord",
+        "$ service nginx reload",
+    ]
+    server.service("restart", name="nginx")
+    assert server.answers()
+    shutil.rmtree(dropin.parent)
+    default.write_text(text)
+    machine.run("systemctl", "daemon-reload")
+    server.service("restart", name="nginx")
+    server.install(*OFFLINE)
 
 
 def test_it_answers_after_each_of_three_boots(server: Server) -> None:

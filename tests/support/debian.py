@@ -147,6 +147,18 @@ def wheelhouse(requirements: Path) -> Path:
         return wheels
 
 
+def packages(suite: str, *names: str) -> Path:
+    """A folder with packages of Debian: the machines have no network."""
+    if suite not in Path("/etc/os-release").read_text():
+        lack(f"apt gets packages of {suite} on a machine of that suite")
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:8]
+    with locked(f"{suite}-packages-{digest}") as folder:
+        if not folder.exists():
+            download = f'cd "$1"; apt-get download {shlex.join(names)}'
+            make(folder, "sh", "-ec", download, "sh")
+        return folder
+
+
 @contextmanager
 def in_the_end(script: str) -> Iterator[None]:
     """Runs a shell script after the block, even where kill -9 ends the tests within it.

@@ -78,13 +78,15 @@ def post_fork(server, worker):
 def on_starting(server):
     """_("Asks for the home page itself: the workers share what it loads.")"""
     #: Imported here: the parent-death signal is set before anything of Django loads.
+    from django.conf import settings
     from django.db import connections
 
     def give_up(signal_number, frame):
         raise TimeoutError(_py("The home page hangs."))
 
-    #: By https: a plain request may get no more than a redirect.
-    request = {"HTTP_HOST": "localhost", "HTTPS": "on"}
+    #: By a name of its own, and by https: a plain request may get no more than a redirect.
+    host = (settings.ALLOWED_HOSTS or ["localhost"])[0].lstrip(".*") or "localhost"
+    request = {"HTTP_HOST": host, "HTTPS": "on"}
     setup_testing_defaults(request)
     home_page = SimpleHandler(io.BytesIO(), io.BytesIO(), sys.stderr, request)
     #: A home page that hangs is logged, as any error in it; the workers start nevertheless.

@@ -5,9 +5,9 @@ import pwd
 import shlex
 import shutil
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
-from .commands import run, say, step
+from .commands import Failed, run, say, step
 from .site_folder import link
 
 
@@ -20,8 +20,13 @@ class Changes:
     def make(self, sign, text, change, *arguments):
         """_("Shows a change, and calls what makes it.")"""
         say(f"{sign} {text}")
-        if not self.dry_run:
+        if self.dry_run:
+            return
+        try:
             change(*arguments)
+        except OSError as error:
+            sentence = _py("{path}: {reason}. Mend that, then run this again.")
+            raise Failed(sentence, path=text, reason=error.strerror) from None
 
     def folder(self, path, mode, owner="root"):
         with suppress(OSError, KeyError):
@@ -31,31 +36,33 @@ class Changes:
         self.make("+", f"{path}/ ({owner}, {mode:04o})", make_folder, path, mode, owner)
 
     def file(self, path, text, mode=0o644):
-        """_("Returns whether the file was another. One that is there keeps its owner and its mode.")"""
-        if path.is_file() and path.read_text() == text:
+        """_("Returns whether the file was another.")"""
+        if content(path) == text.encode():
             return False
-        self.make("+", path, write, path, text, mode)
+        self.make("+", path, write, path, text.encode(), mode)
         return True
 
     def log(self, path):
-        """_("One of nginx, with the rights that logrotate gives to those that follow. Returns whether there was none.")"""
-        if path.exists():
-            return False
-        self.make("+", f"{path} (www-data, 0640)", make_log, path)
-        return True
+        """_("One of nginx, with the rights that logrotate gives to those that follow.")"""
+        if not path.exists():
+            self.make("+", f"{path} (www-data, 0640)", make_log, path)
 
     def link(self, path, target):
         """_("Returns whether the link led elsewhere.")"""
-        if path.is_symlink() and os.readlink(path) == target:
+        if content(path) == target:
             return False
         self.make("+", f"{path} -> {target}", link, path, target)
         return True
 
     def remove(self, path):
-        """_("A file, a link, or a folder with all that it holds.")"""
+        """_("A file, or a link but not what it leads to.")"""
         if os.path.lexists(path):
-            whole = path.is_dir() and not path.is_symlink()
-            self.make("-", path, shutil.rmtree if whole else os.unlink, path)
+            self.make("-", path, os.unlink, path)
+
+    def remove_folder(self, path):
+        """_("With all that it holds, where it is a link or the place of a disk, too.")"""
+        if path.exists():
+            self.make("-", path, remove_tree, path)
 
     def run(self, *command):
         line = f"$ {shlex.join(map(str, command))}"
@@ -64,6 +71,29 @@ class Changes:
             return
         with step("{line}", line=line):
             run(*command, cwd="/")
+
+    @contextmanager
+    def whole(self, *paths):
+        """_("Puts these files and links back where what is done within it fails.")"""
+        before = {path: content(path) for path in paths}
+        try:
+            yield
+        except BaseException:
+            for path, was in before.items():
+                if was is None:
+                    self.remove(path)
+                elif isinstance(was, str):
+                    self.link(path, was)
+                else:
+                    self.file(path, was.decode())
+            raise
+
+
+def content(path):
+    """_("Of a file, its bytes; of a link, where it leads; None of what is not there.")"""
+    if path.is_symlink():
+        return os.readlink(path)
+    return path.read_bytes() if path.is_file() else None
 
 
 def make_folder(path, mode, owner):
@@ -77,11 +107,28 @@ def make_log(path):
     shutil.chown(path, "www-data", "adm")
 
 
-def write(path, text, mode):
+def write(path, data, mode):
+    """_("Whole or not at all; one that is there keeps its owner and its mode.")"""
     new = path.with_name(f"{path.name}.new")
-    new.write_text(text)
-    new.chmod(mode)
-    if path.exists():
-        shutil.copystat(path, new)
-        os.chown(new, path.stat().st_uid, path.stat().st_gid)
-    new.replace(path)
+    try:
+        new.unlink(missing_ok=True)
+        new.touch(0o600)
+        new.write_bytes(data)
+        if path.is_file() and not path.is_symlink():
+            found = path.stat()
+            os.chown(new, found.st_uid, found.st_gid)
+            mode = stat.S_IMODE(found.st_mode)
+        new.chmod(mode)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def remove_tree(path):
+    """_("A folder where a disk is mounted stays, empty.")"""
+    shutil.rmtree(path.resolve(), ignore_errors=True)
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        text = _py("{path} stays: a disk is mounted there, or it cannot be removed.")
+        say(text, path=path)

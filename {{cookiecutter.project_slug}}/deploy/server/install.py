@@ -1,40 +1,34 @@
-"""_("Makes a Debian or Ubuntu machine the site's server, or no longer: the steps, in their order.")"""
+"""_("Makes a Debian or Ubuntu machine the site's server: the steps, in their order.")"""
 
 import os
-import pwd
-import shutil
 import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from . import preflight
+from . import https, nginx
 from .changes import Changes
-from .commands import Failed, confirmed, say
+from .commands import Failed, say, step
 from .facts import DOMAIN, FOLDER, USER
+from .machine import (
+    ENV,
+    PROGRAM,
+    SECRETS,
+    SITE,
+    account,
+    current_release,
+    require_machine,
+    require_settings,
+)
 from .options import Parser
-from .releases import CODE, Release
-from .service import CERTIFICATE, FIRST, Service
-from .site_folder import SiteFolder, target
+from .releases import CODE
+from .service import CERTIFICATE, FIRST, LOGS, Service
 from .site_user import SiteUser
-from .supervisord_conf import SupervisordConf, shown
+from .uninstall import uninstall
+from .venvs import Venv
 
-PROGRAM = "deploy/install.sh"
-SITE = SiteFolder(Path(FOLDER))
-#: What deploy/release.sh makes in the folder of the site, and what is worth keeping there
-RELEASES = ("current", "previous", "releases", "venvs", "release.lock", "unfinished")
-DATA = ("var", ".env", "web_interface.conf")
-SECRETS = (SITE.path / ".env", SITE.path / "web_interface.conf")
-#: Free space for the venv, the code and the first logs
-NEEDED_MEGABYTES = 200
 #: supervisord may take this long to open its socket.
 START_SECONDS = 60
-
-SETTINGS = """
-from django.conf import settings
-from django.http.request import validate_host
-print(validate_host({domain!r}, settings.ALLOWED_HOSTS), settings.HTTPS)
-"""
 
 
 def main(words):
@@ -67,90 +61,36 @@ def parse(words):
 
 
 def install(changes, service, options):
-    require_all(service)
+    require_machine(service)
+    mended = mend_venv(changes, options)
+    if SITE.current.exists() and not (mended and changes.dry_run):
+        require_settings()
     make_user(changes)
     give_to_user(changes, service)
     make_folders(changes)
     make_first_release(changes, options)
-    settings_changed = turn_https_on(changes)
     service.write(changes)
-    start(changes, service, settings_changed)
-    service.serve(changes, nginx_is_running())
-    say_where(service)
+    start(changes, service, mended)
+    serve(changes, service)
+    if not changes.dry_run:
+        say_where(service)
 
 
-def require_all(service):
-    """_("Refuses what cannot work, before anything changes.")"""
-    config = SupervisordConf(CODE)
-    require_place()
-    require_packages()
-    service.require_free()
-    preflight.require_python(account() or pwd.getpwnam("nobody"), USER)
-    require_ports(config)
-    if SITE.current.exists():
-        require_release(config)
-        require_settings()
+def mend_venv(changes, options):
+    """_("Of the release that serves, where an upgrade of the system has replaced the Python it was made with. Returns whether it did.")"""
+    if not SITE.current.exists():
+        return False
+    release = current_release()
+    venv = Venv((release.path / "venv").resolve(), release.path / "requirements.txt")
+    if venv.is_complete():
+        return False
+    changes.make("+", release.path / "venv", make_venv, release, options)
+    return True
 
 
-def require_place():
-    if CODE == SITE.path:
-        text = _py("{folder} is where the site will live: move this code elsewhere, below /root say, and install it from there.")
-        raise Failed(text, folder=FOLDER)
-    if SITE.path.exists() and SITE.path.stat().st_uid != 0:
-        text = _py("{folder} is there and belongs to {user}: move it, or give it to root (chown).")
-        raise Failed(text, folder=FOLDER, user=SITE.path.owner())
-    preflight.require_space(SITE.path, NEEDED_MEGABYTES, PROGRAM)
-
-
-def require_packages():
-    missing = [name for name in ("nginx", "cron") if not shutil.which(name)]
-    if missing:
-        text = _py("Some programs are missing: sudo apt install {names}")
-        raise Failed(text, names=" ".join(missing))
-
-
-def require_ports(config):
-    if isinstance(config.site, str):
-        text = _py("{file}: nginx cannot use {address}. Write socket = tcp://127.0.0.1:8000, say.")
-        raise Failed(text, file=config.path, address=shown(config.site))
-    if not SITE.is_running():
-        addresses = filter(None, (config.site, config.web_interface))
-        preflight.require_free(addresses, "deploy/supervisord.conf")
-    if not nginx_is_running():
-        ports = (80, 443) if CERTIFICATE.exists() else (80,)
-        addresses = [("0.0.0.0", port) for port in ports]
-        preflight.require_free(addresses, "deploy/nginx/http.conf")
-
-
-def require_release(config):
-    """_("The release that serves must listen where nginx will ask.")"""
-    if SupervisordConf(SITE.current).addresses() != config.addresses():
-        text = _py("{file} has other addresses than the release that serves: deploy/release.sh first, then this again.")
-        raise Failed(text, file=config.path)
-
-
-def require_settings():
-    """_("The .env must fit the host name: it is the administrator's, and nothing here changes it.")"""
-    ask = ("shell", "--no-imports", "-c", SETTINGS.format(domain=DOMAIN))
-    answers, https = current_release().manage(*ask).split()
-    if answers != "True":
-        text = _py("ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there, then run this again.")
-        raise Failed(text, env=SECRETS[0], domain=DOMAIN)
-    if https == "True" and not CERTIFICATE.exists():
-        text = _py("HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or write HTTPS=off, then run this again.")
-        raise Failed(text, env=SECRETS[0], domain=DOMAIN, certificate=CERTIFICATE)
-
-
-def account():
-    """_("The site's user; None as long as the machine has none of this name.")"""
-    with suppress(KeyError):
-        return pwd.getpwnam(USER)
-
-
-def nginx_is_running():
-    with suppress(OSError, ValueError):
-        return Path("/proc", str(int(Path("/run/nginx.pid").read_text()))).exists()
-    return False
+def make_venv(release, options):
+    with step(_py("Making the venv, or taking the one that fits")):
+        release.make_venv(options)
 
 
 def make_user(changes):
@@ -206,65 +146,75 @@ def make_release(command):
         raise Failed(text)
 
 
-def turn_https_on(changes):
-    """_("Where there is a certificate. Returns whether the site must be told.")"""
-    env = SITE.path / ".env"
-    if not CERTIFICATE.exists() or not env.exists():
-        return False
-    return changes.file(env, env.read_text().replace("\nHTTPS=off", "\nHTTPS=on"))
-
-
-def start(changes, service, settings_changed):
+def start(changes, service, mended):
+    """_("One that runs is told what has changed in .env; supervisord itself must be new where its Python is.")"""
     if not SITE.is_running():
         changes.run("service", service.name, "start")
-    elif settings_changed:
+    elif mended:
+        changes.run("service", service.name, "restart")
+    elif has_other_settings():
         changes.run("service", service.name, "reload")
-    deadline = time.monotonic() + START_SECONDS
-    while not changes.dry_run and not SITE.is_running():
-        if time.monotonic() > deadline:
-            text = _py("supervisord does not run: the logs in {folder} tell why.")
-            raise Failed(text, folder=SITE.var / "log")
-        time.sleep(0.2)
-    if not changes.dry_run:
+    if changes.dry_run:
+        return
+    with step(_py("Waiting for the site")):
+        deadline = time.monotonic() + START_SECONDS
+        while not SITE.is_running():
+            failed = service.shows("Result") == "exit-code"
+            if failed or time.monotonic() > deadline:
+                text = _py("supervisord does not run: {logs} tells why.")
+                raise Failed(text, logs=service.says_why())
+            time.sleep(0.2)
         current_release().python("deploy/server", "health", "wait")
 
 
-def current_release():
-    SITE.user = SiteUser(SITE.var)
-    return Release(SITE, target(SITE.current))
+def has_other_settings():
+    """_("Whether the site that runs was started with another .env. One that does not answer has none.")"""
+    with suppress(OSError):
+        release = current_release()
+        return https.running(release) != https.written(release)
+
+
+def serve(changes, service):
+    """_("nginx first: no visitor is sent to https before it is there. What fails leaves nginx and .env as they were.")"""
+    env = ENV.resolve()
+    new_logs = [log for log in LOGS if not log.exists()]
+    try:
+        with changes.whole(*service.of_nginx, *new_logs, env):
+            changed = service.write_of_nginx(changes)
+            if changed or not nginx.is_running() or not nginx.serves(SITE):
+                nginx.load(changes)
+            if not changes.dry_run:
+                nginx.require_answer(SITE)
+            if CERTIFICATE.exists() and SITE.current.exists():
+                turn_https_on(changes, service, env)
+    except BaseException:
+        tell_again(changes, service)
+        raise
+
+
+def turn_https_on(changes, service, env):
+    if not https.written(current_release())[1]:
+        https.turn_on(changes, env)
+        changes.run("service", service.name, "reload")
+
+
+def tell_again(changes, service):
+    """_("What has been put back.")"""
+    with suppress(Failed):
+        if nginx.is_running():
+            nginx.load(changes)
+    with suppress(Failed):
+        if has_other_settings():
+            changes.run("service", service.name, "reload")
 
 
 def say_where(service):
-    scheme = "https" if CERTIFICATE.exists() else "http"
-    say(_py("The site answers at {address}"), address=f"{scheme}://{DOMAIN}/")
-    if scheme == "http":
+    say(_py("The site answers at {address}"), address=nginx.address())
+    if not CERTIFICATE.exists():
         text = _py("It has no certificate: whoever is on the way reads and changes its pages. To get one, and to use it:")
         say(text)
         say(f"  certbot certonly --nginx -d {DOMAIN} --deploy-hook 'nginx -s reload'")
         say(f"  deploy/install.sh --service {service.name}")
-
-
-def uninstall(changes, service, options):
-    service.require_name_of_site()
-    if not SITE.path.exists():
-        text = _py("Nothing is installed in {folder}.")
-        raise Failed(text, folder=FOLDER)
-    with_data = options.yes or wants_data_removed()
-    service.remove(changes, nginx_is_running())
-    for name in RELEASES:
-        changes.remove(SITE.path / name)
-    if not with_data:
-        say(_py("The data stays in {folder}."), folder=FOLDER)
-        return
-    for path in (*map(SITE.path.joinpath, DATA), *service.nginx_logs()):
-        changes.remove(path)
-    #: Only a user that this command has made has its home here.
-    user = account()
-    if user and user.pw_dir == FOLDER:
-        changes.run("userdel", USER)
-    changes.make("-", FOLDER, os.rmdir, SITE.path)
-
-
-def wants_data_removed():
-    text = _py("Remove the data of {folder} too (database and its copies, logs, secrets)? There is no way back. [y/N] ")
-    return confirmed(text, folder=FOLDER)
+    if service.command in service.obsolete:
+        text = _py("supervisorctl is that of Debian's package here. The site's: {command}")
+        say(text, command=SITE.current / "venv" / "bin" / "supervisorctl")

@@ -2,6 +2,14 @@
 
 import http.client
 import socket
+import ssl
+from contextlib import closing
+
+#: For manage.py shell: a name under which the site answers
+FIRST_HOST = """
+from django.conf import settings
+print((settings.ALLOWED_HOSTS or ["localhost"])[0].lstrip(".*") or "localhost")
+"""
 
 
 def listens(path):
@@ -10,18 +18,22 @@ def listens(path):
         return probe.connect_ex(str(path)) == 0
 
 
-def ask(address, path, host):
-    """_("Gets the status and the text of a page, by a new connection, as a proxy would. OSError: there is no answer.")"""
+def ask(address, path, host, proto="https", tls=False):
+    """_("Gets the status and the text of a page, by a new connection, as a proxy would; by TLS, as a visitor who takes any certificate. OSError: there is no answer.")"""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    connection = http.client.HTTPConnection(host)
-    with socket.socket(family) as connection.sock:
+    with closing(http.client.HTTPConnection(host)) as connection:
+        connection.sock = socket.socket(family)
         connection.sock.settimeout(30)
         #: To this machine alone the site says which release answers.
         if family == socket.AF_INET:
             connection.sock.bind(("127.0.0.1", 0))
         connection.sock.connect(address)
-        connection.request("GET", path, headers={"X-Forwarded-Proto": "https"})
+        if tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
         try:
+            connection.request("GET", path, headers={"X-Forwarded-Proto": proto})
             response = connection.getresponse()
             return response.status, response.read().decode(errors="replace")
         except http.client.HTTPException as error:

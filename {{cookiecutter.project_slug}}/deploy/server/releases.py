@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import code, preflight
 from .commands import Failed, end_with, last_lines, run, started
-from .probes import ask, listens
+from .probes import FIRST_HOST, ask, listens
 from .site_folder import link, target
 from .supervisord_conf import SupervisordConf
 from .venvs import PYTHON, Venv
@@ -32,10 +32,6 @@ COPY_DATABASE = """
 import sqlite3, sys
 source, copy = map(sqlite3.connect, sys.argv[1:])
 source.backup(copy)
-"""
-FIRST_HOST = """
-from django.conf import settings
-print((settings.ALLOWED_HOSTS or ["localhost"])[0].lstrip(".*") or "localhost")
 """
 
 

@@ -1,10 +1,9 @@
 """_("The site as a service of the machine: the files that start it at boot, show it and copy its data.")"""
 
-import configparser
-import io
 import os
 import re
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
@@ -17,10 +16,17 @@ from .venvs import can
 #: Where certbot keeps the certificate of this name
 CERTIFICATE = Path("/etc/letsencrypt/live", DOMAIN, "fullchain.pem")
 NGINX = Path("/etc/nginx")
+CRON = Path("/etc/cron.d")
+UNITS = Path("/etc/systemd/system")
 #: Those of this site that nginx writes
 LOGS = [Path("/var/log/nginx", f"{DOMAIN}.{kind}.log") for kind in ("access", "error")]
 #: The name of the first site's service: for this one, supervisorctl needs no options.
 FIRST = "supervisord"
+SUPERVISORCTL = f"""#!/bin/sh
+exec {FOLDER}/current/venv/bin/supervisorctl -c {FOLDER}/current/deploy/supervisord.conf "$@"
+"""
+#: That of Debian's package supervisor, which keeps its name
+PACKAGED_SUPERVISORCTL = Path("/usr/bin/supervisorctl")
 
 
 def filled(source, service):
@@ -35,6 +41,8 @@ def filled(source, service):
         "service": service,
     }
     text = CODE.joinpath("deploy", source).read_text(encoding="utf-8")
+    if not has_ipv6():
+        text = re.sub(r"(?m)^ *listen \[::\].*\n", "", text)
     words = "|".join(values)
     return re.sub(f"@({words})@", lambda found: values[found[1]], text)
 
@@ -44,21 +52,18 @@ def server_name(host):
     return host if len(host) <= 46 else f"~^{re.escape(host)}$"
 
 
-def config_of_supervisorctl():
-    """_("What supervisorctl reads of the site's config, with the paths of this machine.")"""
-    parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"))
-    text = (CODE / "deploy" / "supervisord.conf").read_text(encoding="utf-8")
-    parser.read_string(text.replace("%(here)s", f"{FOLDER}/current/deploy"))
-    for section in parser.sections():
-        if not section.startswith(("supervisorctl", "ctlplugin:")):
-            parser.remove_section(section)
-    text = io.StringIO()
-    parser.write(text)
-    return text.getvalue().rstrip("\n") + "\n"
+def has_ipv6():
+    try:
+        socket.socket(socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 def is_ours(path):
     """_("Each file of the service names the folder of the site.")"""
+    if path.is_symlink():
+        return os.readlink(path).startswith(f"{FOLDER}/current/")
     folder = rf"(\s|=|unix://){re.escape(FOLDER)}(/current/|\n)"
     return path.is_file() and re.search(folder, path.read_text(errors="replace"))
 
@@ -69,6 +74,14 @@ def installed_as():
         if is_ours(path):
             return path.name
     return None
+
+
+def sites_of_user():
+    """_("The folders of the other sites that run as this user, by the lines that copy their databases.")"""
+    line = rf"(?m)^(?:\S+ )+{re.escape(USER)} (\S+)/current/venv/bin/"
+    texts = [path.read_text(errors="replace") for path in CRON.glob("*")]
+    folders = {folder for text in texts for folder in re.findall(line, text)}
+    return sorted(folders - {FOLDER})
 
 
 class Service:
@@ -82,30 +95,38 @@ class Service:
         #: The init system that runs the machine, not one that is merely installed
         self.systemd = Path("/run/systemd/system").is_dir()
         self.script = Path(f"/etc/init.d/{name}")
-        self.unit = Path(f"/etc/systemd/system/{name}.service")
+        self.unit = UNITS / f"{name}.service"
+        self.timer = UNITS / f"{name}-check.timer"
+        self.units = {
+            self.unit: "systemd/supervisord.service",
+            self.timer: "systemd/check.timer",
+            self.timer.with_suffix(".service"): "systemd/check.service",
+        }
         self.site = NGINX / "sites-available" / name
         self.snippets = {
             NGINX / "snippets" / f"{name}-{part}": f"nginx/{part}"
             for part in ("site.conf", "headers.conf", "tls.conf", "upstream.conf")
         }
         self.enabled = NGINX / "sites-enabled" / name
-        self.cron = Path(f"/etc/cron.d/{name}")
-        self.files = [self.script, self.unit, self.site, *self.snippets, self.cron]
-        self.links = {self.enabled: f"../sites-available/{name}"}
+        self.of_nginx = (self.site, *self.snippets, self.enabled)
+        self.cron = CRON / name
+        self.files = [self.script, *self.units, self.site, *self.snippets, self.cron]
+        self.command = Path("/usr/local/bin/supervisorctl")
+        #: What older versions made, or this one before that package came
+        self.obsolete = []
         if name == FIRST:
-            self.config = Path("/etc/supervisord.conf")
-            self.files.append(self.config)
-            self.command = Path("/usr/local/bin/supervisorctl")
-            self.links[self.command] = f"{FOLDER}/current/venv/bin/supervisorctl"
+            self.obsolete.append(Path("/etc/supervisord.conf"))
+            packaged = PACKAGED_SUPERVISORCTL.exists()
+            (self.obsolete if packaged else self.files).append(self.command)
 
     def require_free(self):
         """_("The name may mean no other service, and the site may have no other name.")"""
         self.require_name_of_site()
         packaged = Path(f"/lib/systemd/system/{self.name}.service")
         files = (*self.files, packaged)
-        taken = [path for path in files if path.exists() and not is_ours(path)]
-        links = [path for path in self.links if os.path.lexists(path)]
-        taken += [path for path in links if not self.is_our_link(path)]
+        taken = [path for path in files if os.path.lexists(path) and not is_ours(path)]
+        if os.path.lexists(self.enabled) and not self.is_enabled():
+            taken.append(self.enabled)
         if taken:
             text = _py("{path} belongs to another service: give this site a name of its own, with --service NAME.")
             raise Failed(text, path=taken[0])
@@ -116,8 +137,12 @@ class Service:
             text = _py("{folder} is the service {installed}: --service {installed}")
             raise Failed(text, folder=FOLDER, installed=installed)
 
-    def is_our_link(self, path):
-        return path.is_symlink() and os.readlink(path) == self.links[path]
+    def is_enabled(self):
+        link = self.enabled
+        return link.is_symlink() and os.readlink(link) == self.link_to_site()
+
+    def link_to_site(self):
+        return f"../sites-available/{self.name}"
 
     def texts(self):
         """_("What its files hold on this machine, by their paths.")"""
@@ -125,13 +150,26 @@ class Service:
         sources = {self.site: f"nginx/{vhost}", **self.snippets}
         sources[self.cron] = "cron.d/backup"
         if self.systemd:
-            sources[self.unit] = "systemd/supervisord.service"
+            sources |= self.units
         else:
             sources[self.script] = "init.d/supervisord"
         texts = {path: filled(source, self.name) for path, source in sources.items()}
-        if self.name == FIRST:
-            texts[self.config] = config_of_supervisorctl()
+        if self.command in self.files:
+            texts[self.command] = SUPERVISORCTL
         return texts
+
+    def shows(self, key):
+        """_("What systemd knows of it.")"""
+        if self.systemd:
+            return run("systemctl", "show", "--value", f"--property={key}", self.name)
+
+    def has_sockets(self):
+        """_("systemd keeps those of a supervisord that ends in an error, for the next one.")"""
+        return self.shows("NFileDescriptorStore") not in (None, "0")
+
+    def says_why(self):
+        """_("Where it is told why it does not start.")"""
+        return f"journalctl -u {self.name}" if self.systemd else f"{FOLDER}/var/log"
 
     def outdated(self):
         """_("Its files that install.sh would write anew.")"""
@@ -162,63 +200,51 @@ class Service:
     def write(self, changes):
         """_("What starts the site at each boot, and copies its database each night.")"""
         texts = self.texts()
+        for path in filter(is_ours, self.obsolete):
+            changes.remove(path)
         if self.systemd:
-            if changes.file(self.unit, texts[self.unit]):
+            changed = [changes.file(unit, texts[unit]) for unit in self.units]
+            #: A run before this one may have ended between the two.
+            if any(changed) or self.shows("NeedDaemonReload") == "yes":
                 changes.run("systemctl", "daemon-reload")
-            wanted = Path("/etc/systemd/system/multi-user.target.wants", self.unit.name)
-            if not wanted.is_symlink():
-                changes.run("systemctl", "--quiet", "enable", self.name)
+            boot = UNITS / "multi-user.target.wants" / self.unit.name
+            service = UNITS / f"{self.unit.name}.wants" / self.timer.name
+            if not (boot.is_symlink() and service.is_symlink()):
+                units = (self.unit.name, self.timer.name)
+                changes.run("systemctl", "--quiet", "enable", *units)
+                #: One that runs has been started without it.
+                if self.shows("ActiveState") == "active":
+                    changes.run("systemctl", "start", self.timer.name)
         else:
             changes.file(self.script, texts[self.script], 0o755)
             if not [*Path("/etc/rc2.d").glob(f"S??{self.name}")]:
                 changes.run("update-rc.d", self.name, "defaults")
         changes.file(self.cron, texts[self.cron])
-        if self.name == FIRST:
-            changes.file(self.config, texts[self.config])
-            changes.link(self.command, self.links[self.command])
+        if self.command in texts:
+            changes.file(self.command, texts[self.command], 0o755)
 
-    def serve(self, changes, nginx_runs):
-        """_("Puts nginx in front of the site. Where nginx refuses that, it goes on as it was.")"""
+    def write_of_nginx(self, changes):
+        """_("Returns whether nginx must be told.")"""
         texts = self.texts()
         files = (self.site, *self.snippets)
-        logs = [log for log in LOGS if changes.log(log)]
-        before = {path: path.read_text() for path in files if path.exists()}
-        was_enabled = self.enabled.exists()
+        for log in LOGS:
+            changes.log(log)
         changed = [changes.file(path, texts[path]) for path in files]
-        changed.append(changes.link(self.enabled, self.links[self.enabled]))
-        if nginx_runs and not any(changed):
-            return
-        try:
-            changes.run("nginx", "-t", "-q")
-        except Failed:
-            if not was_enabled:
-                changes.remove(self.enabled)
-            for path in (*files, *logs):
-                if path in before:
-                    changes.file(path, before[path])
-                else:
-                    changes.remove(path)
-            raise
-        changes.run("service", "nginx", "reload" if nginx_runs else "start")
+        return any([*changed, changes.link(self.enabled, self.link_to_site())])
 
-    def remove(self, changes, nginx_runs):
+    def remove(self, changes):
         """_("Stops the site first.")"""
-        files = [path for path in self.files if path.exists() and is_ours(path)]
+        files = [*filter(is_ours, (*self.files, *self.obsolete))]
         if self.unit in files:
-            changes.run("systemctl", "--quiet", "disable", "--now", self.name)
+            units = [path.name for path in (self.unit, self.timer) if path in files]
+            changes.run("systemctl", "--quiet", "disable", "--now", *units)
         if self.script in files:
             changes.run(self.script, "stop")
-        for path in filter(self.is_our_link, self.links):
-            changes.remove(path)
+        if self.is_enabled():
+            changes.remove(self.enabled)
         for path in files:
             changes.remove(path)
         if self.unit in files:
             changes.run("systemctl", "daemon-reload")
         if self.script in files:
             changes.run("update-rc.d", self.name, "remove")
-        if nginx_runs:
-            changes.run("service", "nginx", "reload")
-
-    def nginx_logs(self):
-        """_("With those that have been rotated.")"""
-        return [path for log in LOGS for path in log.parent.glob(f"{log.name}*")]
