@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 from pytest_cookies.plugin import Cookies, Result
-from support.commands import ENVIRONMENT, lack, require
+from support.commands import ENVIRONMENT, USER, lack, require
 from support.ports import free_port
 from support.progress import Progress, part_of, seconds
 from support.project import Project, Site, copy_venv
+from support.server import Server
 from support.template import copy_template
 from xdist.scheduler import LoadFileScheduling
 
@@ -190,6 +191,40 @@ def make_site(bake: Callable[..., Project], made_venv: Path) -> Iterator[Callabl
         list(pool.map(Site.stop, sites))
     for site in sites:
         shutil.rmtree(site.path.parent)
+
+
+@pytest.fixture(scope="module")
+def new_server(bake: Callable[..., Project], short_folder: Path) -> Iterator[Callable[..., Server]]:
+    """Bakes a project, for a folder on a server that is still empty."""
+    servers: list[Server] = []
+
+    def new(**answers: str) -> Server:
+        folder = short_folder / f"server{len(servers)}"
+        port, web_port = free_port(), free_port()
+        answers |= {"bind": f"127.0.0.1:{port}", "web_interface": f"127.0.0.1:{web_port}"}
+        shutil.copytree(bake(project_slug="shop", **answers).path, folder / "code")
+        for name in ("srv", "home"):
+            (folder / name).mkdir()
+            if os.geteuid() == 0:
+                shutil.chown(folder / name, USER)
+        (folder / "uv").mkdir()
+        shutil.copy(Path(sys.executable).parent / "uv", folder / "uv")
+        server = Server(folder / "srv", port, web_port, folder / "code", folder / "uv")
+        servers.append(server)
+        return server
+
+    yield new
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def served(new_server: Callable[..., Server]) -> Server:
+    """A server with its first release, started as the release says."""
+    server = new_server()
+    server.first = server.release()
+    server.start()
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ import pytest
 from load import visitors
 from support.commands import ENVIRONMENT, PYTHON, USER, Run
 from support.namespaces import namespace
+from support.server import Server
 from support.waiting import eventually
-from test_release import Server, new_server, served  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ with database:
 
 
 @pytest.fixture
-def server(served: Server) -> Iterator[Server]:  # noqa: F811
+def server(served: Server) -> Iterator[Server]:
     """The server, with no copies yet, and with one mark in its data."""
     eventually(lambda: len(served.masters()) == 2)
     mark(served, "first")

@@ -10,22 +10,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from load import visitors
-from support.commands import AS_USER, ENVIRONMENT, HOSTILE, SYSTEM, USER, Run, pythons, require
-from support.files import read_if_there
+from support.commands import AS_USER, SYSTEM, USER, Run, pythons, require
 from support.namespaces import namespace
-from support.ports import free_port
-from support.project import Project, Site
+from support.project import Site
+from support.server import Change, Server
 from support.waiting import eventually
 from support.wheels import tiny_wheel
 
@@ -54,157 +48,10 @@ LONGEST_PAUSE = 2.0
 # Of each of the 16 visitors, in seconds: 150 requests a second leave a processor to the release.
 REST = 0.1
 
-Change = Callable[[Path], None]
-
 
 def steps(run: Run) -> list[str]:
     """The steps that a release showed, without their dots and what it said in between."""
     return [line.rstrip(" .") for line in run.stdout.splitlines() if line.rstrip(" .") in STEPS]
-
-
-@dataclass
-class Server(Site):
-    """The folder of a site on a server, and the folders of code that go there."""
-
-    code: Path = Path()
-    uv: Path = Path()
-    first: Run | None = None
-    numbers: Iterator[int] = field(default_factory=count)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """A home, where uv keeps what it has downloaded."""
-        home = str(self.code.parent / "home")
-        return {**ENVIRONMENT, "HOME": home, "PATH": f"{self.uv}:{SYSTEM}"}
-
-    def run(self, *command: str, **options: Any) -> Run:
-        """As the site's user."""
-        options.setdefault("env", self.environment)
-        return super().run(*AS_USER, *command, **options)
-
-    def new_code(self, *changes: Change) -> Path:
-        """A copy of the code, changed."""
-        folder = self.code.parent / f"code{next(self.numbers)}"
-        shutil.copytree(self.code, folder)
-        for change in changes:
-            change(folder)
-        return folder
-
-    def release(
-        self,
-        *changes: Change,
-        options: tuple[str, ...] = (),
-        check: bool = True,
-        **environment: str,
-    ) -> Run:
-        """A release from a shell that holds much of another project."""
-        script = str(self.new_code(*changes) / "deploy" / "release.sh")
-        env = {**self.environment, **HOSTILE, **environment}
-        return self.run(script, "--into", str(self.path), *options, check=check, env=env)
-
-    @contextmanager
-    def releasing(self) -> Iterator[subprocess.Popen[str]]:
-        """A release at work; what it says comes through a pipe."""
-        script = str(self.new_code() / "deploy" / "release.sh")
-        process = subprocess.Popen(
-            [*AS_USER, script, "--into", str(self.path)],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            bufsize=0,
-            cwd="/",
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-    def supervisorctl(self, *arguments: str, check: bool = False) -> Run:
-        return self.run(
-            "current/venv/bin/supervisorctl", "-c", self.config, *arguments, check=check
-        )
-
-    @property
-    def config(self) -> str:
-        return f"{self.path}/current/deploy/supervisord.conf"
-
-    def start(self) -> None:
-        self.run("current/venv/bin/supervisord", "-c", self.config)
-        eventually(self.answers)
-
-    @property
-    def current(self) -> str:
-        return (self.path / "current").readlink().name
-
-    @property
-    def previous(self) -> str:
-        """What served before the current release."""
-        link = self.path / "current" / ".previous"
-        return link.readlink().name if link.is_symlink() else ""
-
-    @property
-    def releases(self) -> set[str]:
-        return {folder.name for folder in (self.path / "releases").iterdir()}
-
-    @property
-    def serving(self) -> set[str]:
-        """What answers, over some new connections."""
-        return {self.get("/healthz").text for _ in range(20)}
-
-    def rehearsing(self) -> bool:
-        """Whether the gunicorn of a rehearsal runs."""
-        address = f"unix:{self.path}/var/rehearsal/".encode()
-        lines = (read_if_there(folder / "cmdline") for folder in Path("/proc").glob("[0-9]*"))
-        return any(address in line for line in lines)
-
-    def require_whole(self) -> None:
-        """Asserts that the current release alone serves, and that nothing unfinished is left."""
-        assert self.serving == {f"ok {self.current}\n"}
-        assert len(self.masters()) == 2
-        assert not (self.path / "unfinished").exists()
-        assert not (self.path / "var" / "rehearsal").exists()
-        venvs = {(self.path / "releases" / name / "venv").resolve() for name in self.releases}
-        assert {path for path in (self.path / "venvs").iterdir() if path.name != "deploy"} == venvs
-        manifests = {path.name for path in (self.path / "var/static/manifests").iterdir()}
-        assert manifests == self.releases
-        assert (self.path / "releases").stat().st_mode & 0o777 == 0o750
-        assert not self.rehearsing()
-
-
-@pytest.fixture(scope="module")
-def new_server(bake: Callable[..., Project], short_folder: Path) -> Iterator[Callable[..., Server]]:
-    """Bakes a project, for a folder on a server that is still empty."""
-    servers: list[Server] = []
-
-    def new(**answers: str) -> Server:
-        folder = short_folder / f"server{len(servers)}"
-        port, web_port = free_port(), free_port()
-        answers |= {"bind": f"127.0.0.1:{port}", "web_interface": f"127.0.0.1:{web_port}"}
-        shutil.copytree(bake(project_slug="shop", **answers).path, folder / "code")
-        for name in ("srv", "home"):
-            (folder / name).mkdir()
-            if os.geteuid() == 0:
-                shutil.chown(folder / name, USER)
-        (folder / "uv").mkdir()
-        shutil.copy(Path(sys.executable).parent / "uv", folder / "uv")
-        server = Server(folder / "srv", port, web_port, folder / "code", folder / "uv")
-        servers.append(server)
-        return server
-
-    yield new
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def served(new_server: Callable[..., Server]) -> Server:
-    """A server with its first release, started as the release says."""
-    server = new_server()
-    server.first = server.release()
-    server.start()
-    return server
 
 
 @pytest.fixture
