@@ -1064,7 +1064,7 @@ def test_debians_own_supervisor_lives_beside_it(server: Server) -> None:
     server.service("status")
     shutil.rmtree(machine.root / CODE[1:] / "debs")
     machine.run("dpkg", "--purge", "supervisor", "python3-pkg-resources")
-    machine.run("rm", "-f", "/var/lib/dpkg/updates/tmp.i")
+    machine.run("rm", "-rf", "/var/lib/dpkg/updates/tmp.i", "/var/log/supervisor")
     assert changes(server.install(*OFFLINE)) == ["+ /usr/local/bin/supervisorctl"]
 
 
