@@ -322,6 +322,8 @@ def test_every_program_takes_the_new_code(server: Server) -> None:
     assert "worker: disappeared" in done.stdout
     server.supervisorctl("update", check=True)
     shutil.rmtree(queue)
+    # The gunicorns restart with it where their settings have changed, too.
+    eventually(lambda: len(server.masters()) == 2)
     server.require_whole()
 
 
