@@ -36,6 +36,7 @@ from support.debian import (
     tree,
     wheelhouse,
 )
+from support.documents import Document
 from support.project import Project, Response
 from support.service_files import filled
 from support.template import ROOT, cookiecutter
@@ -76,7 +77,7 @@ class Server:
         assert done.returncode == code, f"{action}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
-    def request(self, path: str = "/", tls: Path | None = None) -> Response:
+    def request(self, path: str = "/", tls: Path | None = None, **headers: str) -> Response:
         """In the calling thread, which must be in the machine's network."""
         plain = socket.create_connection(("127.0.0.1", 443 if tls else 80), 30)
         connection = http.client.HTTPConnection(self.domain)
@@ -86,15 +87,15 @@ class Server:
         else:
             connection.sock = plain
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             response = connection.getresponse()
             text = response.read().decode(errors="replace")
             return Response(response.status, response.headers, text)
         finally:
             connection.close()
 
-    def get(self, path: str = "/", tls: Path | None = None) -> Response:
-        return self.machine.inside(lambda: self.request(path, tls))
+    def get(self, path: str = "/", tls: Path | None = None, **headers: str) -> Response:
+        return self.machine.inside(lambda: self.request(path, tls, **headers))
 
     def serves(self) -> str:
         """The release that a visitor gets, through nginx."""
@@ -646,16 +647,125 @@ def test_slow_visitors_do_not_hold_it_up(server: Server) -> None:
 
 @only("systemd")
 def test_the_nightly_copy_is_whole(server: Server) -> None:
+    """As cron runs it: it says nothing that cron would mail."""
     machine = server.machine
     line = (machine.root / "etc/cron.d/supervisord").read_text().splitlines()[-1]
-    user, *command = line.split()[5:]
+    *_, user, command = line.split(None, 6)
+    as_user = ("setpriv", f"--reuid={user}", "--regid=33", "--clear-groups", "sh", "-c")
     for _ in range(2):
-        machine.run("setpriv", f"--reuid={user}", "--regid=33", "--clear-groups", *command)
-    (copy,) = (machine.root / "srv/chess/var/backups").iterdir()
-    assert copy.stat().st_mode & 0o777 == 0o600
-    with sqlite3.connect(copy) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert database.execute("SELECT count(*) FROM django_content_type").fetchone()[0] > 0
+        done = machine.run(*as_user, command)
+        assert (done.stdout, done.stderr) == ("", "")
+        time.sleep(1)  # a copy is named after its second
+    copies = [*(machine.root / "srv/chess/var/backups").iterdir()]
+    assert len(copies) == 2
+    for copy in copies:
+        assert (copy / "db.sqlite3").stat().st_mode & 0o777 == 0o600
+        with sqlite3.connect(copy / "db.sqlite3") as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert database.execute("SELECT count(*) FROM django_content_type").fetchone()[0] > 0
+
+
+@only("bookworm")
+def test_what_died_is_known(server: Server) -> None:
+    """To whoever asks by the exit codes of docs/service.md, and to the machine's own log."""
+    machine = server.machine
+    settings = machine.root / "srv/chess/current/chess/settings.py"
+    text = settings.read_text()
+
+    def check() -> int:
+        machine.run("systemctl", "start", "supervisord-check", check=False)
+        return machine.run("systemctl", "is-failed", "supervisord-check", check=False).returncode
+
+    def states() -> list[str]:
+        lines = machine.run("supervisorctl", "status", check=False).stdout.splitlines()
+        return [line.split()[1] for line in lines]
+
+    if machine.init == "systemd":
+        assert check() == 1
+        machine.run("systemctl", "is-active", "supervisord-check.timer")
+    settings.write_text(f"{text}\nwrong\n")
+    machine.run("supervisorctl", "restart", "gu-chess:*", check=False)
+    eventually(lambda: states() == ["FATAL", "FATAL"], 60)
+    assert machine.run("supervisorctl", "status", check=False).returncode == 3
+    assert server.get("/healthz").status == 503
+    died = (
+        "gu-chess:master-1 FATAL: Exited too quickly (process log may have details); next try at "
+    )
+    assert died in (machine.root / "srv/chess/var/log/supervisord.log").read_text()
+    if machine.init == "systemd":
+        assert check() == 0
+        assert "supervisord-check.service" in machine.run("systemctl", "--failed").stdout
+        assert f'Status: "{died}' in server.service("status").stdout
+        journal = ("journalctl", "--priority=err", "--output=cat", "--unit=supervisord*")
+        said = machine.run(*journal).stdout
+        assert died in said
+        assert "not every program runs (gu-chess:master-1 FATAL, gu-chess:master-2 FATAL)" in said
+    else:
+        server.service("status", code=1)
+
+    settings.write_text(text)
+    machine.run("supervisorctl", "start", "gu-chess:*")
+    eventually(server.answers, 20)
+    if machine.init == "systemd":
+        assert check() == 1
+        assert "Status:" not in server.service("status").stdout
+    else:
+        server.service("status")
+
+
+@pytest.fixture
+def new_machine(bake: Callable[..., Project]) -> Iterator[Machine]:
+    """Another one, of a newer Debian, on which nothing has been installed."""
+    bind = f"--bind-ro={wheelhouse(bake().path / 'requirements.txt')}:/wheels"
+    with booted(tree("trixie", "systemd"), "systemd", bind) as machine:
+        yield machine
+
+
+@only("bookworm-systemd")
+def test_it_moves_to_another_server(
+    server: Server, new_machine: Machine, bake: Callable[..., Project]
+) -> None:
+    """By the commands of docs/copies.md: same pages, same uploads, and who is logged in stays so."""
+    new = put(new_machine, bake, **CHESS)
+    chapter = Document((server.machine.root / f"{server.code}/docs/copies.md"[1:]).read_text())
+    leave, arrive = (text for _, text in chapter.section("Move to another server").blocks)
+    copies = server.machine.root / "srv/chess/var/backups"
+    login = server.machine.run(
+        f"{server.code}/deploy/manage.sh", "shell", "--no-imports", "-c", LOGIN
+    ).stdout
+    upload = "srv/chess/var/media/photos/cat.jpg"
+    as_user = ("setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", "sh", "-c")
+    write = f"mkdir -p $(dirname /{upload}); echo cat >/{upload}"
+    server.machine.run(*as_user, write)
+
+    def type(on: Server, block: str) -> None:
+        name = max(path.name for path in copies.iterdir())
+        for line in block.splitlines():
+            command = line.removeprefix("sudo ").replace("2026-11-26-031700", name)
+            if command.startswith("rsync"):  # from one machine to the other
+                shutil.copytree(copies, new_machine.root / "root/chess")
+            elif not command.startswith("apt"):  # the machines have that
+                offline = " ".join(OFFLINE) if "install.sh" in command else ""
+                on.machine.run("sh", "-ec", f"cd {on.code}; {command} {offline}", input="y\n")
+
+    type(server, leave)
+    type(new, arrive)
+    eventually(new.answers)
+    assert "My site" in new.get("/").text
+    assert (new_machine.root / upload).read_text() == "cat\n"
+    assert new.get("/admin/", Cookie=f"sessionid={login.strip()}").status == 200
+    assert set(new.processes.values()) == {"www-data"}
+    server.machine.run("supervisorctl", "start", "all")
+    eventually(server.answers, 20)
+
+
+LOGIN = """
+from django.contrib.auth.models import User
+from django.test import Client
+client = Client()
+client.force_login(User.objects.create_superuser("zoe"))
+print(client.session.session_key)
+"""
 
 
 def test_its_logs_are_rotated(server: Server) -> None:
@@ -700,16 +810,19 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     assert "an address in" in refusal("release.sh")
     server.service("stop")
     said = server.release().stdout
-    assert "To start it: service supervisord start\n" in said
+    assert "To start it, as root: service supervisord start\n" in said
     waiting = re.search("Not in place yet: (.*)\\. To change that: deploy/install.sh", said)
     assert waiting
     started_by = {
-        "systemd": "/etc/systemd/system/supervisord.service",
-        "sysvinit": "/etc/init.d/supervisord",
+        "systemd": (
+            "systemd/system/supervisord.service",
+            "systemd/system/supervisord-check.service",
+        ),
+        "sysvinit": ("init.d/supervisord",),
     }
-    snippets = (f"/etc/nginx/snippets/supervisord-{part}.conf" for part in ("site", "upstream"))
-    found = {"/etc/cron.d/supervisord", started_by[machine.init], *snippets}
-    assert {*waiting[1].split(", ")} == found
+    snippets = (f"nginx/snippets/supervisord-{part}.conf" for part in ("site", "tls", "upstream"))
+    found = {"cron.d/supervisord", *started_by[machine.init], *snippets}
+    assert {*waiting[1].split(", ")} == {f"/etc/{file}" for file in found}
     done = server.install(*OFFLINE, check=False)
     assert "ALLOWED_HOSTS in /srv/chess/.env lacks club.example.org" in done.stderr
     env = machine.root / "srv/chess/.env"
