@@ -739,9 +739,8 @@ def test_it_moves_to_another_server(
     server.machine.run(*as_user, write)
 
     def type(on: Server, block: str) -> None:
-        name = max(path.name for path in copies.iterdir())
         for line in block.splitlines():
-            command = line.removeprefix("sudo ").replace("2026-11-26-031700", name)
+            command = line.removeprefix("sudo ")
             if command.startswith("rsync"):  # from one machine to the other
                 shutil.copytree(copies, new_machine.root / "root/chess")
             elif not command.startswith("apt"):  # the machines have that
@@ -749,7 +748,8 @@ def test_it_moves_to_another_server(
                 on.machine.run("sh", "-ec", f"cd {on.code}; {command} {offline}", input="y\n")
 
     type(server, leave)
-    type(new, arrive)
+    name = max(path.name for path in copies.iterdir())
+    type(new, arrive.replace("2026-11-26-031700", name))
     eventually(new.answers)
     assert "My site" in new.get("/").text
     assert (new_machine.root / upload).read_text() == "cat\n"
