@@ -699,11 +699,6 @@ FRENCH: dict[str, str] = {
     "Where there is none, SQLite would make an empty one.": (
         "S'il n'y en a pas, SQLite en ferait une vide."
     ),
-    "A second name of an upload takes no space; on another disk, it must be a copy.": (
-        "Un second nom pour un fichier ne prend pas de place ; sur un autre disque, il faut une"
-        " copie."
-    ),
-    "A visitor has deleted it meanwhile.": "Un visiteur l'a supprimé entre-temps.",
     "From the oldest to the newest; those that deploy/restore.sh has replaced too.": (
         "De la plus ancienne à la plus récente, avec ce que deploy/restore.sh a remplacé."
     ),
@@ -1524,11 +1519,6 @@ FRENCH: dict[str, str] = {
     "The site that visitors see must be this release.": (
         "Le site que voient les visiteurs doit être cette version."
     ),
-    "The same files by other names, so that whoever deletes or renames them there harms nothing. A"
-    " link leads to what can have no second name: a file of another's, or on another disk.": (
-        "Les mêmes fichiers sous d'autres noms : qui les y efface ou les renomme n'abîme rien. Un"
-        " lien mène à ce qui ne peut avoir deux noms : le fichier d'un autre, ou d'un autre disque."
-    ),
     # deploy/server/restore.py
     "Puts a copy of the site's data back: the steps, in their order.": (
         "Remet en place une copie des données du site : les étapes, dans leur ordre."
@@ -1766,8 +1756,9 @@ FRENCH: dict[str, str] = {
         "Le code est à qui met en service et au site : ce sont les droits de ce seul dossier qui"
         " tiennent les autres dehors."
     ),
-    "Another release is under way in {folder}: wait until it has ended.": (
-        "Une autre mise en service est en cours dans {folder} : attendez qu'elle ait fini."
+    "Another release or a restore is under way in {folder}: wait until it has ended.": (
+        "Une autre mise en service, ou une restauration, est en cours dans {folder} : attendez"
+        " qu'elle ait fini."
     ),
     "The releases that are kept, the oldest first.": (
         "Les versions conservées, la plus ancienne d'abord."
@@ -1800,9 +1791,8 @@ FRENCH: dict[str, str] = {
         "Tous ceux qui font tourner son code ; une version faite par un modèle plus ancien ne"
         " connaît que ceux de gunicorn."
     ),
-    "What supervisorctl says of reread or status, also where its exit code tells of a failure.": (
-        "Ce que supervisorctl répond à reread ou à status, même si son code de sortie annonce un"
-        " échec."
+    "What supervisorctl says, also where its exit code tells of a failure.": (
+        "Ce que dit supervisorctl, même si son code de retour annonce un échec."
     ),
     "They stand outside the releases, which share them.": (
         "Ils sont hors des versions, qui les partagent."
@@ -1819,6 +1809,13 @@ FRENCH: dict[str, str] = {
     "The release that a link names; empty where there is no link.": (
         "La version que nomme un lien ; vide s'il n'y en a pas."
     ),
+    "The files of a folder by second names: they take no space, and whoever deletes or renames one"
+    " leaves the other. What can have none, on another disk or of another's, is made otherwise.": (
+        "Les fichiers d'un dossier sous un second nom : il ne prend pas de place, et qui supprime"
+        " ou renomme l'un laisse l'autre. Ce qui ne peut en avoir, sur un autre disque ou à"
+        " quelqu'un d'autre, est fait autrement."
+    ),
+    "A visitor has deleted it meanwhile.": "Un visiteur l'a supprimé entre-temps.",
     "Where each process of the machine is, and what it was started with.": (
         "Où se trouve chaque processus de la machine, et comment il a été lancé."
     ),

@@ -42,7 +42,7 @@ STEPS = [
 ]
 REHEARSAL, TURN = STEPS[6], STEPS[9]
 LACKS_VALUE = "lacks its value, or takes none; deploy/release.sh --help lists the options."
-BUSY = "Another release is under way in "
+BUSY = "Another release or a restore is under way in "
 # The machine that tests is shared, and its clock ticks for others too.
 LONGEST_PAUSE = 2.0
 # Of each of the 16 visitors, in seconds: 150 requests a second leave a processor to the release.

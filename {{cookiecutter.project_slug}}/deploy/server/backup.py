@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .commands import Failed, lock, say, step
 from .options import Parser
-from .site_folder import DATABASE, site_of
+from .site_folder import DATABASE, same_files, site_of
 from .site_user import SiteUser
 
 PROGRAM = "deploy/backup.sh"
@@ -51,7 +51,7 @@ def make_copy(site):
         new.mkdir(parents=True)
         copy_database(site.var / DATABASE, new / DATABASE)
         if site.media.exists():
-            shutil.copytree(site.media, new / "media", copy_function=link_or_copy)
+            same_files(site.media, new / "media", shutil.copy2)
         shutil.copyfile(site.path / ".env", new / "env")
         copy = new.rename(new.with_name(time.strftime("%Y-%m-%d-%H%M%S")))
         remove_old(site)
@@ -87,17 +87,6 @@ def require_whole(database):
 def read_only(database):
     """_("Where there is none, SQLite would make an empty one.")"""
     return f"{database.as_uri()}?mode=ro"
-
-
-def link_or_copy(source, target):
-    """_("A second name of an upload takes no space; on another disk, it must be a copy.")"""
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        #: A visitor has deleted it meanwhile.
-        return
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def copies(site):

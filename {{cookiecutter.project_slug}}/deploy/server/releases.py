@@ -16,7 +16,7 @@ from pathlib import Path
 from . import code, preflight
 from .commands import Failed, end_with, last_lines, run, started
 from .probes import FIRST_HOST, ask, listens
-from .site_folder import link, target
+from .site_folder import DATABASE, link, same_files, target
 from .supervisord_conf import SupervisordConf
 from .venvs import PYTHON, Venv
 
@@ -96,9 +96,10 @@ class Release:
         with self.user.touches_files():
             (rehearsal / "log").mkdir(parents=True)
             rehearsal.chmod(0o700)
-            lend(self.folder.var / "media", rehearsal / "media")
+            if self.folder.media.exists():
+                same_files(self.folder.media, rehearsal / "media", os.symlink)
         link(self.path / "var", "../../var/rehearsal")
-        database = self.folder.var / "db.sqlite3"
+        database = self.folder.var / DATABASE
         if database.exists():
             self.python("-c", COPY_DATABASE, database, rehearsal / database.name)
 
@@ -177,17 +178,3 @@ class Release:
         host = self.host()
         for _ in range(VERIFYING_CONNECTIONS):
             self.require_name(ask(self.config.site, "/healthz", host))
-
-
-def lend(folder, copy):
-    """_("The same files by other names, so that whoever deletes or renames them there harms nothing. A link leads to what can have no second name: a file of another's, or on another disk.")"""
-    for parent, folders, files in os.walk(folder):
-        here = copy / os.path.relpath(parent, folder)
-        here.mkdir()
-        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
-        for source in (os.path.join(parent, name) for name in files + links):
-            place = here / os.path.basename(source)
-            try:
-                os.link(os.path.realpath(source), place)
-            except OSError:
-                place.symlink_to(source)

@@ -4,11 +4,9 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import time
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
-from subprocess import PIPE
 
 from . import preflight
 from .backup import CODE, copies, require_whole
@@ -146,26 +144,20 @@ def stopped(site):
     names = running(site)
     try:
         if names:
-            supervisorctl(site, "stop", *names)
+            site.ask_supervisord("stop", *names)
         yield
     finally:
         #: A stop that was interrupted may still be under way: restart waits for it.
         if names:
-            supervisorctl(site, "restart", *names)
+            site.ask_supervisord("restart", *names)
 
 
 def running(site):
     """_("The programs that are not meant to be still.")"""
     if not site.is_running():
         return []
-    lines = map(str.split, supervisorctl(site, "status").splitlines())
+    lines = map(str.split, site.ask_supervisord("status").splitlines())
     return [name for name, state, *_ in lines if state not in ("STOPPED", "EXITED")]
-
-
-def supervisorctl(site, *words):
-    command = (site.current / "venv/bin/supervisorctl", *words)
-    options = {"cwd": site.current, "text": True, **site.user.options()}
-    return subprocess.run(command, stdout=PIPE, check=False, **options).stdout
 
 
 def replace_database(site, release, new, replaced):

@@ -65,7 +65,7 @@ class SiteFolder:
     def lock(self):
         lock(
             self.path / "release.lock",
-            _py("Another release is under way in {folder}: wait until it has ended."),
+            _py("Another release or a restore is under way in {folder}: wait until it has ended."),
             folder=self.path,
         )
 
@@ -163,9 +163,9 @@ class SiteFolder:
         plugin = self.current / "deploy" / "supervisor_plugin" / "rolling_restart.py"
         return "all" if '"all"' in plugin.read_text() else GROUP
 
-    def ask_supervisord(self, word):
-        """_("What supervisorctl says of reread or status, also where its exit code tells of a failure.")"""
-        command = self.supervisorctl(word)
+    def ask_supervisord(self, *words):
+        """_("What supervisorctl says, also where its exit code tells of a failure.")"""
+        command = self.supervisorctl(*words)
         options = {"capture_output": True, "text": True, **self.options()}
         return subprocess.run(command, check=False, **options).stdout
 
@@ -207,6 +207,22 @@ def link(path, target):
 def target(path):
     """_("The release that a link names; empty where there is no link.")"""
     return os.path.basename(os.readlink(path)) if path.is_symlink() else ""
+
+
+def same_files(folder, copy, otherwise):
+    """_("The files of a folder by second names: they take no space, and whoever deletes or renames one leaves the other. What can have none, on another disk or of another's, is made otherwise.")"""
+
+    def second_name(source, place):
+        source = os.path.realpath(source)
+        try:
+            os.link(source, place)
+        except FileNotFoundError:
+            #: A visitor has deleted it meanwhile.
+            return
+        except OSError:
+            otherwise(source, place)
+
+    shutil.copytree(folder, copy, copy_function=second_name)
 
 
 def processes():
