@@ -160,26 +160,6 @@ def test_new_code_and_back(server: Server) -> None:
     assert "Migrations are not undone" in done.stdout
 
 
-def test_nginx_may_read_static_files_and_nobody_else_the_data(server: Server) -> None:
-    """Also where static is a link that root has made: nginx follows those of the site's user."""
-    static = server.path / "var" / "static"
-    elsewhere = server.path.parent / "elsewhere"
-    shutil.move(static, elsewhere)
-    static.symlink_to(elsewhere)
-    try:
-        server.release(append("pages/static/pages/site.css", "/* more */\n"))
-        assert static.lstat().st_uid == static.stat().st_uid
-        paths = [static.resolve(), *elsewhere.rglob("*")]
-        assert "site.css.gz" in {path.name for path in paths}
-        wrong = [path for path in paths if path.stat().st_mode & 0o777 not in (0o644, 0o755)]
-        assert wrong == []
-        for file in (server.path / "var").glob("db.sqlite3*"):
-            assert file.stat().st_mode & 0o137 == 0
-    finally:
-        static.unlink()
-        shutil.move(elsewhere, static)
-
-
 def test_it_goes_back_to_any_release(server: Server) -> None:
     """One after the other, or by name; --list tells where it is."""
     first, middle = sorted(server.releases)
@@ -392,6 +372,26 @@ def test_other_requirements(server: Server, short_folder: Path) -> None:
     assert visits.pause < LONGEST_PAUSE
     assert (server.path / "current" / "venv").resolve() != venv
     server.require_whole()
+
+
+def test_nginx_may_read_static_files_and_nobody_else_the_data(server: Server) -> None:
+    """Also where static is a link that root has made: nginx follows those of the site's user."""
+    static = server.path / "var" / "static"
+    elsewhere = server.path.parent / "elsewhere"
+    shutil.move(static, elsewhere)
+    static.symlink_to(elsewhere)
+    try:
+        server.release(append("pages/static/pages/site.css", "/* more */\n"))
+        assert static.lstat().st_uid == static.stat().st_uid
+        paths = [static.resolve(), *elsewhere.rglob("*")]
+        assert "site.css.gz" in {path.name for path in paths}
+        wrong = [path for path in paths if path.stat().st_mode & 0o777 not in (0o644, 0o755)]
+        assert wrong == []
+        for file in (server.path / "var").glob("db.sqlite3*"):
+            assert file.stat().st_mode & 0o137 == 0
+    finally:
+        static.unlink()
+        shutil.move(elsewhere, static)
 
 
 @pytest.mark.parametrize("version", OTHER_PYTHONS)
