@@ -1336,9 +1336,6 @@ FRENCH: dict[str, str] = {
     "Asks programs that run: whether they listen, and what their pages say.": (
         "Interroge des programmes en marche : écoutent-ils, et que disent leurs pages ?"
     ),
-    "For manage.py shell: a name under which the site answers": (
-        "Pour manage.py shell : un nom sous lequel le site répond"
-    ),
     "Whether a program is at the other end of a UNIX socket.": (
         "Un programme est-il à l'autre bout d'une socket UNIX ?"
     ),
@@ -1471,6 +1468,9 @@ FRENCH: dict[str, str] = {
     ),
     "One of Django's warnings, and where a release keeps those that it had": (
         "Un avertissement de Django, et où une version garde ceux qu'elle a eus"
+    ),
+    "For manage.py shell: a name under which the site answers": (
+        "Pour manage.py shell : un nom sous lequel le site répond"
     ),
     "One release: its folder, and what is done to it.": (
         "Une version : son dossier, et ce qu'on en fait."

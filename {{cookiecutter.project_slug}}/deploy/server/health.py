@@ -12,9 +12,9 @@ from xmlrpc.client import Error, Fault, ServerProxy
 from supervisor.options import ServerOptions
 from supervisor.xmlrpc import SupervisorTransport
 
-from .commands import Failed, run, say
-from .facts import GROUP
-from .probes import FIRST_HOST, ask
+from .commands import Failed, say
+from .facts import DOMAIN, GROUP
+from .probes import ask
 from .supervisord_conf import SupervisordConf, shown
 
 #: Links of this path stay: through current, the sentences below name no single release.
@@ -123,9 +123,8 @@ def wait():
 
 def require_answer():
     address = SupervisordConf(CODE).site
-    with suppress(OSError, Failed):
-        shell = ("manage.py", "shell", "--no-imports", "-c", FIRST_HOST)
-        if ask(address, "/healthz", run(BIN / "python", *shell, cwd=CODE))[0] < 500:
+    with suppress(OSError):
+        if ask(address, "/healthz", DOMAIN)[0] < 500:
             return
     text = _py("http://{address}/healthz gives an error or nothing: the logs in {logs} tell why.")
     raise failed(text, address=shown(address))

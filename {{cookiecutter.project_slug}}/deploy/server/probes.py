@@ -5,12 +5,6 @@ import socket
 import ssl
 from contextlib import closing
 
-#: For manage.py shell: a name under which the site answers
-FIRST_HOST = """
-from django.conf import settings
-print((settings.ALLOWED_HOSTS or ["localhost"])[0].lstrip(".*") or "localhost")
-"""
-
 
 def listens(path):
     """_("Whether a program is at the other end of a UNIX socket.")"""

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from . import code, preflight
 from .commands import Failed, end_with, last_lines, run, started
-from .probes import FIRST_HOST, ask, listens
+from .facts import DOMAIN
+from .probes import ask, listens
 from .site_folder import DATABASE, link, same_files, target
 from .supervisord_conf import SupervisordConf
 from .venvs import PYTHON, Venv
@@ -32,6 +33,11 @@ COPY_DATABASE = """
 import sqlite3, sys
 source, copy = map(sqlite3.connect, sys.argv[1:])
 source.backup(copy)
+"""
+#: For manage.py shell: a name under which the site answers
+FIRST_HOST = """
+from django.conf import settings
+print((settings.ALLOWED_HOSTS or ["localhost"])[0].lstrip(".*") or "localhost")
 """
 
 
@@ -170,7 +176,7 @@ class Release:
     def answers(self):
         """_("Whether visitors get an answer from it, as far as this machine can tell.")"""
         with suppress(Failed, OSError):
-            return ask(self.config.site, "/healthz", "localhost")[0] < 500
+            return ask(self.config.site, "/healthz", DOMAIN)[0] < 500
         return False
 
     def verify(self):

@@ -92,7 +92,8 @@ class Copy:
 
     def reading(self):
         """_("Where the site may write, it may have placed a link: there, nothing is read with root's rights.")"""
-        inside = self.site.path in (*self.path.parents, *self.path.resolve().parents)
+        folders = {*self.path.parents, *self.path.resolve().parents}
+        inside = folders & {self.site.path, self.site.path.resolve()}
         return self.site.user.touches_files() if inside else nullcontext()
 
     def missing_uploads(self):
