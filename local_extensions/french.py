@@ -898,6 +898,10 @@ FRENCH: dict[str, str] = {
     "Starts a command that goes on during the with block.": (
         "Lance une commande qui dure le temps du bloc with."
     ),
+    "Called in the new process: it ends when this one does, even by kill -9. Linux only.": (
+        "Appelée dans le nouveau processus : il finit avec celui-ci, même par kill -9. Sous Linux"
+        " seulement."
+    ),
     "It inherits what lock() has locked.": "Elle hérite de ce que lock() a verrouillé.",
     "What it has started ends too, and frees the lock: a second try need not wait.": (
         "Ce qu'elle a lancé finit aussi et libère le verrou : un second essai n'a pas à attendre."
@@ -908,10 +912,6 @@ FRENCH: dict[str, str] = {
     ),
     "As run_into(), but returns what the command says.": (
         "Comme run_into(), mais rend ce que dit la commande."
-    ),
-    "Called in a new process: it ends when this command does, even by kill -9. Linux only.": (
-        "Appelée dans un nouveau processus, qui finit avec cette commande, même par kill -9"
-        " (Linux)."
     ),
     "Locks the file, or refuses. Commands inherit the lock: it is gone with the last of them,"
     " however they end.": (

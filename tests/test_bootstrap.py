@@ -823,7 +823,7 @@ def test_half_a_static_file_does_not_stay(complete: Bootstrapped) -> None:
 
 
 def test_of_several_runs_exactly_one_works(complete: Bootstrapped) -> None:
-    """Started together or later; also while a command goes on whose shell was killed."""
+    """Started together or later; what one has started ends with it, and the next one works."""
     sentence = f"Another ./bootstrap.sh is at work in {complete.path}: wait until it has ended."
     shutil.rmtree(complete.path / "venv")
     with ExitStack() as stack:
@@ -837,6 +837,5 @@ def test_of_several_runs_exactly_one_works(complete: Bootstrapped) -> None:
         assert refusal(complete.bootstrap(check=False)) == sentence
         winner.process.kill()
         winner.process.wait()
-        assert refusal(complete.bootstrap(check=False)) == sentence
-        eventually(lambda: complete.bootstrap(check=False).returncode == 0, 60)
+        complete.bootstrap()
     complete.check()

@@ -71,6 +71,14 @@ INTERACTIVE = {
         *["I like gunicorns"] * 2,
     )
 }
+# Messages of the site of which the lesson shows parts.
+MESSAGES = (
+    "The UNIX socket {path} would have {length} bytes and the system takes {limit}: move the"
+    " project to a folder with a shorter path.",
+    "This request hangs, and its worker ends: %s",
+    "Failed login from %s as %s",
+    "Failed login to the web interface from {address}",
+)
 # What the prose says of an output.
 CLAIMED = {"venv/bin/python manage.py check --deploy\n": "System check identified 4 issues"}
 
@@ -96,10 +104,11 @@ def as_the_site_says(text: str) -> str:
         french = translate(english, "fr").replace("%d", "%s")
         for found in re.finditer(message, text):
             text = text.replace(found[0], french % found.groups())
-    hang = "This request hangs, and its worker ends: %s"
-    words = [message.split(",") for message in (hang, translate(hang, "fr"))]
-    for english, french in zip(*words, strict=True):
-        text = text.replace(english.removesuffix("%s"), french.removesuffix("%s"))
+    for message in MESSAGES:
+        parts = (re.split(r"%s|\{\w+\}|,", each) for each in (message, translate(message, "fr")))
+        for english, french in zip(*parts, strict=True):
+            if " " in english.strip():
+                text = text.replace(english.strip(), french.strip())
     return text
 
 

@@ -68,6 +68,15 @@ def step(text, **values):
 @contextmanager
 def started(command, output, **options):
     """_("Starts a command that goes on during the with block.")"""
+    me = os.getpid()
+
+    def end_with_me():
+        """_("Called in the new process: it ends when this one does, even by kill -9. Linux only.")"""
+        if sys.platform == "linux":
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != me:
+                os._exit(1)
+
     with subprocess.Popen(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
@@ -75,7 +84,7 @@ def started(command, output, **options):
         stderr=subprocess.STDOUT,
         #: It inherits what lock() has locked.
         close_fds=False,
-        **{"start_new_session": True, **options},
+        **{"start_new_session": True, "preexec_fn": end_with_me, **options},
     ) as process:
         try:
             yield process
@@ -109,14 +118,6 @@ def text_of(output):
 
 def last_lines(output):
     return "\n".join(text_of(output).splitlines()[-SHOWN_LINES:])
-
-
-def end_with(parent):
-    """_("Called in a new process: it ends when this command does, even by kill -9. Linux only.")"""
-    if sys.platform == "linux":
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def lock(file, refusal, **values):

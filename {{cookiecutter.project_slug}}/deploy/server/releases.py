@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from . import code, preflight
-from .commands import Failed, end_with, last_lines, run, started
+from .commands import Failed, last_lines, run, started
 from .facts import DOMAIN
 from .probes import ask, listens
 from .site_folder import DATABASE, link, same_files, target
@@ -130,11 +130,10 @@ class Release:
         address = str(self.folder.rehearsal / "gunicorn.sock")
         host = self.host()
         gunicorn = ("venv/bin/gunicorn", *GUNICORN, "--bind", f"unix:{address}")
-        me = os.getpid()
-        options = {"cwd": self.path, "preexec_fn": lambda: end_with(me)}
+        options = {"cwd": self.path, **self.user.options()}
         with (
             tempfile.TemporaryFile() as output,
-            started(gunicorn, output, **options, **self.user.options()) as process,
+            started(gunicorn, output, **options) as process,
         ):
             while not listens(address):
                 if process.poll() is not None:

@@ -53,7 +53,7 @@ class Retries:
 
     def tell_systemd(self):
         """_("systemctl status shows it.")"""
-        systemd.notify(f"STATUS={'; '.join(self.said.values())}")
+        systemd.notify(f"STATUS={'; '.join(sorted(self.said.values()))}")
 
     def try_again(self, event):
         for group in self.supervisord.process_groups.values():
