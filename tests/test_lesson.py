@@ -71,10 +71,16 @@ INTERACTIVE = {
         *["I like gunicorns"] * 2,
     )
 }
+LACKS = (
+    "{file} lacks {name}: add its line, as .env.example has it; a .env that is missing is written by"
+    " ./bootstrap.sh."
+)
 # Messages of the site of which the lesson shows parts.
 MESSAGES = (
-    "The UNIX socket {path} would have {length} bytes and the system takes {limit}: move the"
-    " project to a folder with a shorter path.",
+    (
+        "The UNIX socket {path} would have {length} bytes and the system takes {limit}: move the"
+        " project to a folder with a shorter path."
+    ),
     "This request hangs, and its worker ends: %s",
     "Failed login from %s as %s",
     "Failed login to the web interface from {address}",
@@ -104,6 +110,9 @@ def as_the_site_says(text: str) -> str:
         french = translate(english, "fr").replace("%d", "%s")
         for found in re.finditer(message, text):
             text = text.replace(found[0], french % found.groups())
+    shown = {"file": "…/.env", "name": "SECRET_KEY"}
+    beginnings = (each.partition(":")[0].strip() for each in (LACKS, translate(LACKS, "fr")))
+    text = text.replace(*(each.format_map(shown) for each in beginnings))
     for message in MESSAGES:
         parts = (re.split(r"%s|\{\w+\}|,", each) for each in (message, translate(message, "fr")))
         for english, french in zip(*parts, strict=True):
