@@ -110,9 +110,9 @@ def as_the_site_says(text: str) -> str:
         french = translate(english, "fr").replace("%d", "%s")
         for found in re.finditer(message, text):
             text = text.replace(found[0], french % found.groups())
-    shown = {"file": "…/.env", "name": "SECRET_KEY"}
-    beginnings = (each.partition(":")[0].strip() for each in (LACKS, translate(LACKS, "fr")))
-    text = text.replace(*(each.format_map(shown) for each in beginnings))
+    english, french = (each.partition(":")[0].strip() for each in (LACKS, translate(LACKS, "fr")))
+    lacking = {"file": "…/.env", "name": "SECRET_KEY"}
+    text = text.replace(english.format_map(lacking), french.format_map(lacking))
     for message in MESSAGES:
         parts = (re.split(r"%s|\{\w+\}|,", each) for each in (message, translate(message, "fr")))
         for english, french in zip(*parts, strict=True):

@@ -184,7 +184,7 @@ def test_the_environment_is_not_loaded(patient: Reader) -> None:
     (patient.path / ".env").unlink()
     patient.type("venv/bin/supervisord")
     eventually(lambda: given_up(patient), 60)
-    assert said.symptom in patient.logs()
+    assert shown(said.symptom, patient.logs())
     patient.type(said.remedy)
     assert serves(patient)
 
