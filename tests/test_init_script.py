@@ -511,7 +511,7 @@ def test_start_says_that_a_program_fails_and_tries_again(stopped: Server) -> Non
     ):
         for action, code in (("start", 1), ("start", 1), ("status", 1)):
             assert stopped.init(action, code=code).stderr == (
-                "supervisord: not every program runs (FATAL):"
+                "supervisord: not every program runs (gu-chess:master-1 FATAL, gu-chess:master-2 FATAL):"
                 f" the logs in {stopped.path}/var/log tell why.\n"
             )
     stopped.init("start")

@@ -1,6 +1,7 @@
 """The supervisor plugin by itself, with a server of a few lines."""
 
 import os
+import re
 import shutil
 import signal
 import socket
