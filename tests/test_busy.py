@@ -311,8 +311,8 @@ def test_a_stop_that_meets_a_worker_at_its_birth_is_not_lost(
     with config.open("a") as file:
         file.write(signal_at_birth)
     site.start()
+    eventually(lambda: site.logs().count("Worker exiting") == 2)
     site.await_workers()
-    assert site.logs().count("Worker exiting") == 2
     begin = time.monotonic()
     site.supervisorctl("stop", "all", check=True)
     assert time.monotonic() - begin < 15
