@@ -199,7 +199,8 @@ def new_server(bake: Callable[..., Project], short_folder: Path) -> Iterator[Cal
     servers: list[Server] = []
 
     def new(**answers: str) -> Server:
-        folder = short_folder / f"server{len(servers)}"
+        folder = Path(tempfile.mkdtemp(prefix="s", dir=short_folder))
+        folder.chmod(0o755)
         port, web_port = free_port(), free_port()
         answers |= {"bind": f"127.0.0.1:{port}", "web_interface": f"127.0.0.1:{web_port}"}
         shutil.copytree(bake(project_slug="shop", **answers).path, folder / "code")

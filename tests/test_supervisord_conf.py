@@ -165,6 +165,5 @@ def test_the_port_check_sees_every_spelling(project: Project) -> None:
         holder.listen()
         port = holder.getsockname()[1]
         change(project, SOCKET, f"socket=tcp://127.0.0.1:{port}\n")
-        done = project.run("./bootstrap.sh", check=False)
-    assert done.returncode == 1
+        done = project.run("./bootstrap.sh")
     assert done.stderr.startswith(f"127.0.0.1:{port} cannot be used (Address already in use)")
