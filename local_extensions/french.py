@@ -938,9 +938,6 @@ FRENCH: dict[str, str] = {
     "Removes the others. The locale is the server's everywhere.": (
         "Retire les autres. La locale est partout celle du serveur."
     ),
-    "After a bare su, PATH lacks the folders of what only root runs.": (
-        "Après un simple su, il manque à PATH les dossiers de ce que seul root exécute."
-    ),
     # deploy/server/facts.py
     "The facts of the site on its server. Each stands in this one place; deploy/install.sh brings a"
     " change to the machine.": (
@@ -1127,6 +1124,9 @@ FRENCH: dict[str, str] = {
     " [WORD]...": (
         "Lance une commande de ce paquet avec le premier Python assez récent : launch.sh COMMANDE"
         " [MOT]..."
+    ),
+    "After a bare su, PATH lacks the folders of what only root runs.": (
+        "Après un simple su, il manque à PATH les dossiers de ce que seul root exécute."
     ),
     "-I: Python heeds no variable of the shell (PYTHONHOME, PYTHONPATH). -B: running this leaves"
     " nothing behind in the folder of the code.": (

@@ -6,15 +6,13 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing, suppress
-from pathlib import Path
 
 from .commands import Failed, lock, say, step
 from .options import Parser
-from .site_folder import DATABASE, same_files, site_of
+from .site_folder import DATABASE, own_site, same_files
 from .site_user import SiteUser
 
 PROGRAM = "deploy/backup.sh"
-CODE = Path(__file__).resolve().parents[2]
 #: The copies of as many days stay.
 KEPT_DAYS = 7
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -23,7 +21,7 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d")
 def main(words):
     text = _py("Copies the data of the site on this server into a folder of var/backups; the site goes on.")
     Parser(PROGRAM, text).parse(words)
-    site = site_of(CODE)
+    site = own_site()
     #: Root's copies would be in the way of the next night's.
     with SiteUser(site.var).touches_files():
         #: They hold secrets: they are for the site's user alone.

@@ -30,6 +30,4 @@ def keep(variables):
     """_("Removes the others. The locale is the server's everywhere.")"""
     for name in [name for name in os.environ if not passes(name, variables)]:
         del os.environ[name]
-    #: After a bare su, PATH lacks the folders of what only root runs.
-    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     os.environ["LANG"] = "C.UTF-8"

@@ -21,8 +21,8 @@ from .machine import (
     require_settings,
 )
 from .options import Parser
-from .releases import CODE
 from .service import CERTIFICATE, FIRST, LOGS, Service
+from .site_folder import CODE
 from .site_user import SiteUser
 from .uninstall import uninstall
 from .venvs import Venv

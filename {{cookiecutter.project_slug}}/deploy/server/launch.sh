@@ -3,6 +3,8 @@
 
 set -eu
 
+#: After a bare su, PATH lacks the folders of what only root runs.
+PATH=$PATH:/usr/sbin:/sbin
 for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
     #: -I: Python heeds no variable of the shell (PYTHONHOME, PYTHONPATH). -B: running this leaves nothing behind in the folder of the code.
     "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null &&

@@ -8,9 +8,9 @@ from pathlib import Path
 from . import https, nginx, preflight
 from .commands import Failed, complain
 from .facts import DOMAIN, FOLDER, USER
-from .releases import CODE, Release
+from .releases import Release
 from .service import CERTIFICATE, sites_of_user
-from .site_folder import SiteFolder, target
+from .site_folder import CODE, SiteFolder, target
 from .site_user import SiteUser
 from .supervisord_conf import SupervisordConf, shown
 

@@ -1,16 +1,13 @@
 """_("Runs a command of Django's on the server: as the site's user, with its settings, and nothing of root's.")"""
 
 import os
-from pathlib import Path
 
-from .site_folder import site_of
+from .site_folder import own_site
 from .site_user import SiteUser
-
-CODE = Path(__file__).resolve().parents[2]
 
 
 def main(words):
-    site = site_of(CODE)
+    site = own_site()
     user = SiteUser(site.var)
     command = [str(site.current / "venv" / "bin" / "python"), "manage.py", *words]
     if user.switched:

@@ -11,9 +11,9 @@ from . import code, preflight
 from .commands import Failed, complain, say, step
 from .facts import FOLDER
 from .options import Parser, folder
-from .releases import CODE, Release
+from .releases import Release
 from .service import Service, installed_as
-from .site_folder import MIGRATIONS_STAY, NAME, SiteFolder, target
+from .site_folder import CODE, MIGRATIONS_STAY, NAME, SiteFolder, target
 from .site_user import SiteUser
 from .supervisord_conf import SupervisordConf
 

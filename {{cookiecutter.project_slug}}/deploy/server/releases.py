@@ -11,17 +11,15 @@ import tempfile
 import time
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 
 from . import code, preflight
 from .commands import Failed, last_lines, run, started
 from .facts import DOMAIN
 from .probes import ask, listens
-from .site_folder import DATABASE, link, same_files, target
+from .site_folder import CODE, DATABASE, link, same_files, target
 from .supervisord_conf import SupervisordConf
 from .venvs import PYTHON, Venv
 
-CODE = Path(__file__).resolve().parents[2]
 #: Connections that must all reach the new release, in whichever process
 VERIFYING_CONNECTIONS = 20
 #: One of Django's warnings, and where a release keeps those that it had

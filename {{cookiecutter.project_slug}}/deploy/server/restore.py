@@ -9,11 +9,11 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from . import preflight
-from .backup import CODE, copies, require_whole
+from .backup import copies, require_whole
 from .commands import Failed, confirmed, say, step
 from .options import Parser
 from .releases import Release
-from .site_folder import DATABASE, site_of, target
+from .site_folder import DATABASE, own_site, target
 
 PROGRAM = "deploy/restore.sh"
 #: The database, and what SQLite has beside it as long as it is open
@@ -29,7 +29,7 @@ def main(words):
     parser.word("copy", _py("COPY"), text)
     parser.flag("--yes", help=_py("replace the data without asking"))
     options = parser.parse(words)
-    site = site_of(CODE)
+    site = own_site()
     site.prepare()
     if options.copy:
         restore(site, Copy(site, options.copy), options.yes)
@@ -180,9 +180,15 @@ def exchange(site, source, goal):
     """_("Moves the site's database to a folder, and that of another here. By renames, which no signal interrupts: a database with another's -wal would be damaged.")"""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with site.user.touches_files():
-        for old, new in ((site.var, goal), (source, site.var)):
-            for name in FILES:
-                if (old / name).exists():
-                    (old / name).rename(new / name)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    try:
+        with site.user.touches_files():
+            move_database(site.var, goal)
+            move_database(source, site.var)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+
+def move_database(folder, goal):
+    for name in FILES:
+        if (folder / name).exists():
+            (folder / name).rename(goal / name)

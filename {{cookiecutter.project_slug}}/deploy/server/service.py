@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .commands import Failed, run
 from .facts import DOMAIN, FOLDER, GROUP, USER
-from .releases import CODE
+from .site_folder import CODE
 from .supervisord_conf import SupervisordConf, shown
 from .venvs import can
 
@@ -181,16 +181,17 @@ class Service:
 
     def require_nginx(self):
         """_("Refuses files that wait and that nginx would refuse: it reads them in a copy of its folder, which nobody else sees.")"""
+        texts = self.texts()
         waiting = [path for path in self.outdated() if NGINX in path.parents]
-        test = 'mount --bind "$1" "$2" && nginx -t -q'
-        test = ("unshare", "--mount", "sh", "-c", test, "sh")
+        script = 'mount --bind "$1" "$2" && nginx -t -q'
+        test = ("unshare", "--mount", "sh", "-c", script, "sh")
         #: What is wrong already, this release has not done.
         if not waiting or not can(*test, NGINX, NGINX):
             return
         with tempfile.TemporaryDirectory() as folder:
             copy = shutil.copytree(NGINX, Path(folder, "nginx"), symlinks=True)
             for path in waiting:
-                (copy / path.relative_to(NGINX)).write_text(self.texts()[path])
+                (copy / path.relative_to(NGINX)).write_text(texts[path])
             try:
                 run(*test, copy, NGINX)
             except Failed as failure:

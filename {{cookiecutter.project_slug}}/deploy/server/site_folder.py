@@ -14,6 +14,7 @@ from .facts import FOLDER, GROUP
 from .probes import listens
 from .site_user import SiteUser
 
+CODE = Path(__file__).resolve().parents[2]
 #: The name of the database in var/, and in a copy of the data
 DATABASE = "db.sqlite3"
 #: Releases that stay, to look at or to copy from
@@ -186,10 +187,10 @@ class SiteFolder:
             secret_files.write_password(self.path / "web_interface.conf", group)
 
 
-def site_of(code):
+def own_site():
     """_("The site that this code is a release of; else the one of deploy/server/facts.py.")"""
-    is_release = code.parent.name == "releases"
-    site = SiteFolder(code.parents[1] if is_release else Path(FOLDER))
+    is_release = CODE.parent.name == "releases"
+    site = SiteFolder(CODE.parents[1] if is_release else Path(FOLDER))
     if not site.current.is_symlink():
         text = _py("There is no site in {folder}: deploy/install.sh makes it.")
         raise Failed(text, folder=site.path)
