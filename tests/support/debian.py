@@ -35,6 +35,13 @@ apt-get update
 apt-get install -y --allow-remove-essential --no-install-recommends sysvinit-core systemd-sysv-
 apt-get purge -y --allow-remove-essential systemd
 """
+# Debian's own daily work, systemd's and cron's: at midnight it would change files under a test.
+NO_DAILY_WORK = """
+for timer in apt-daily apt-daily-upgrade dpkg-db-backup logrotate; do
+    ln -s /dev/null "$1/root/etc/systemd/system/$timer.timer"
+done
+rm -f "$1"/root/etc/cron.daily/*
+"""
 # A command that dies with the tests, whatever ends them, and with it its children and its mounts.
 MORTAL = [
     *("setpriv", "--pdeathsig", "KILL"),
@@ -321,7 +328,8 @@ def booted(layers: list[Path], init: str, *options: str) -> Iterator[Machine]:
     machine = Machine(folder, init, *options)
     groups = " ".join(map(str, machine.cgroups))
     with in_the_end(END.format(groups=groups, folder=folder)):
-        subprocess.run(["sh", "-ec", overlay(layers), "sh", folder], check=True)
+        script = f"{overlay(layers)}{NO_DAILY_WORK}"
+        subprocess.run(["sh", "-ec", script, "sh", folder], check=True)
         machine.boot()
         yield machine
     machine.console.wait()
