@@ -185,40 +185,6 @@ FRENCH: dict[str, str] = {
     "Packages, which each machine installs for itself": (
         "Des paquets, que chaque machine installe pour elle-même"
     ),
-    # <slug>/dot_env.py
-    "Reads .env for the settings, and says in a sentence what is wrong with it: never a value.": (
-        "Lit .env pour les réglages, et dit d'une phrase ce qui n'y va pas, sans jamais montrer une"
-        " valeur."
-    ),
-    "What may stand in a line: nothing, a comment, or NAME=value": (
-        "Ce qu'une ligne peut contenir : rien, un commentaire, ou NOM=valeur"
-    ),
-    "django-environ, with this file. The variables of the shell go first.": (
-        "django-environ, avec ce fichier. Les variables du shell passent d'abord."
-    ),
-    "On a server, a release has but a link to it.": (
-        "Sur un serveur, une version n'en a qu'un lien."
-    ),
-    "{file} cannot be read: {reason}.": "{file} n'est pas lisible : {reason}.",
-    "{file} is not in UTF-8: save it in this encoding.": (
-        "{file} n'est pas en UTF-8 : enregistrez-le dans cet encodage."
-    ),
-    "{file}, line {number}: write NAME=value, with no space before it or around =.": (
-        "{file}, ligne {number} : écrivez NOM=valeur, sans espace devant ni autour de =."
-    ),
-    "What django-environ does not understand, it would print.": (
-        "Ce que django-environ ne comprend pas, il l'afficherait."
-    ),
-    "As it stands there: django-environ takes $NAME for another variable, but a secret may begin"
-    " with $.": (
-        "Telle quelle : django-environ prend $NOM pour une autre variable, or un secret peut"
-        " commencer par $."
-    ),
-    "{file} lacks {name}: add its line, as .env.example has it; a .env that is missing is written"
-    " by ./bootstrap.sh.": (
-        "{name} manque dans {file} : ajoutez sa ligne, comme dans .env.example ; un .env absent est"
-        " écrit par ./bootstrap.sh."
-    ),
     # bootstrap.sh
     "Sets the site up: venv, requirements, secrets, database, static files. Run it again whenever"
     " you like: it does only what is missing.": (
@@ -1198,6 +1164,15 @@ FRENCH: dict[str, str] = {
     "The site's user; None as long as the machine has none of this name.": (
         "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
     ),
+    # deploy/server/manage.py
+    "Runs a command of Django's on the server: as the site's user, with its settings, and nothing"
+    " of root's.": (
+        "Lance une commande de Django sur le serveur : sous l'utilisateur du site, avec ses"
+        " réglages, et rien de root."
+    ),
+    "A terminal of its own: into root's, the site could type commands.": (
+        "Un terminal à elle : dans celui de root, le site pourrait taper des commandes."
+    ),
     # deploy/server/nginx.py
     "nginx in front of the site: what it must be like, what it is told, and what it then answers.": (
         "nginx devant le site : comment il doit être, ce qu'on lui dit, et ce qu'il répond ensuite."
@@ -1243,15 +1218,6 @@ FRENCH: dict[str, str] = {
         " autre site y répond (nginx -T, ss -tlnp, /var/log/nginx/error.log)."
     ),
     "With those that have been rotated.": "Avec ceux d'avant les rotations.",
-    # deploy/server/manage.py
-    "Runs a command of Django's on the server: as the site's user, with its settings, and nothing"
-    " of root's.": (
-        "Lance une commande de Django sur le serveur : sous l'utilisateur du site, avec ses"
-        " réglages, et rien de root."
-    ),
-    "A terminal of its own: into root's, the site could type commands.": (
-        "Un terminal à elle : dans celui de root, le site pourrait taper des commandes."
-    ),
     # deploy/server/options.py
     "The options of the commands: argparse, in the site's language and with errors of one sentence.": (
         "Les options des commandes : argparse, dans la langue du site et avec des erreurs d'une"
@@ -2688,6 +2654,40 @@ FRENCH: dict[str, str] = {
     ),
     "Time zones, where the system has none": "Les fuseaux horaires, là où le système n'en a pas",
     "To add other packages": "Pour ajouter d'autres paquets",
+    # <slug>/dot_env.py
+    "Reads .env for the settings, and says in a sentence what is wrong with it: never a value.": (
+        "Lit .env pour les réglages, et dit d'une phrase ce qui n'y va pas, sans jamais montrer une"
+        " valeur."
+    ),
+    "What may stand in a line: nothing, a comment, or NAME=value": (
+        "Ce qu'une ligne peut contenir : rien, un commentaire, ou NOM=valeur"
+    ),
+    "django-environ, with this file. The variables of the shell go first.": (
+        "django-environ, avec ce fichier. Les variables du shell passent d'abord."
+    ),
+    "On a server, a release has but a link to it.": (
+        "Sur un serveur, une version n'en a qu'un lien."
+    ),
+    "{file} cannot be read: {reason}.": "{file} n'est pas lisible : {reason}.",
+    "{file} is not in UTF-8: save it in this encoding.": (
+        "{file} n'est pas en UTF-8 : enregistrez-le dans cet encodage."
+    ),
+    "{file}, line {number}: write NAME=value, with no space before it or around =.": (
+        "{file}, ligne {number} : écrivez NOM=valeur, sans espace devant ni autour de =."
+    ),
+    "What django-environ does not understand, it would print.": (
+        "Ce que django-environ ne comprend pas, il l'afficherait."
+    ),
+    "As it stands there: django-environ takes $NAME for another variable, but a secret may begin"
+    " with $.": (
+        "Telle quelle : django-environ prend $NOM pour une autre variable, or un secret peut"
+        " commencer par $."
+    ),
+    "{file} lacks {name}: add its line, as .env.example has it; a .env that is missing is written"
+    " by ./bootstrap.sh.": (
+        "{name} manque dans {file} : ajoutez sa ligne, comme dans .env.example ; un .env absent est"
+        " écrit par ./bootstrap.sh."
+    ),
     # <slug>/settings.py
     "Settings of the site. What differs between machines comes from the environment or .env.": (
         "Les réglages du site. Ce qui dépend de la machine vient de l'environnement ou de .env."
