@@ -172,9 +172,17 @@ FRENCH: dict[str, str] = {
     "A shell runs no script whose lines end as those of Windows.": (
         "Aucun shell ne lance un script dont les lignes finissent comme sous Windows."
     ),
+    # .github/workflows/check.yml
+    "GitHub runs it at each push and each pull request.": (
+        "GitHub le lance à chaque push et à chaque pull request."
+    ),
+    "It reads the code, and changes nothing.": "Il lit le code, et n'y change rien.",
     # .gitignore
     "Secrets, those of other machines too; bootstrap.sh writes those of this one": (
         "Les secrets, ceux d'autres machines compris ; bootstrap.sh écrit ceux de celle-ci"
+    ),
+    "Ports of this machine alone: ./bootstrap.sh --port": (
+        "Les ports propres à cette machine : ./bootstrap.sh --port"
     ),
     "Made by bootstrap.sh and by the running site": (
         "Créés par bootstrap.sh et par le site en marche"
@@ -185,12 +193,26 @@ FRENCH: dict[str, str] = {
     "Packages, which each machine installs for itself": (
         "Des paquets, que chaque machine installe pour elle-même"
     ),
+    # .gitlab-ci.yml
+    "GitLab runs it at each push.": "GitLab le lance à chaque push.",
     # bootstrap.sh
     "Sets the site up: venv, requirements, secrets, database, static files. Run it again whenever"
     " you like: it does only what is missing.": (
         "Met le site en place : venv, dépendances, secrets, base de données, fichiers statiques."
         " Relancez-le quand vous voulez : il ne fait que ce qui manque."
     ),
+    # check.sh
+    (
+        "Checks the whole project, as each push does (.github/workflows/check.yml, "
+        ".gitlab-ci.yml). The first error ends it."
+    ): (
+        "Vérifie tout le projet, comme le fait chaque push (.github/workflows/check.yml, "
+        ".gitlab-ci.yml). La première erreur y met fin."
+    ),
+    "ruff is missing in the venv: ./bootstrap.sh --dev adds it.": (
+        "ruff manque dans le venv : ./bootstrap.sh --dev l'y ajoute."
+    ),
+    "Each command is shown.": "Chaque commande s'affiche.",
     # deploy/backup.sh
     "Copies the data of the site on this server, while it goes on. deploy/backup.sh --help says"
     " more.": (
@@ -688,6 +710,34 @@ FRENCH: dict[str, str] = {
     "To fill the folder: venv/bin/pip download -r requirements.txt -d DIR": (
         "Pour remplir le dossier : venv/bin/pip download -r requirements.txt -d DOSSIER"
     ),
+    "also what one develops with: the packages of requirements-dev.txt": (
+        "aussi les outils de développement : les paquets de requirements-dev.txt"
+    ),
+    "NUMBER": "NUMÉRO",
+    "the site's port on this machine alone; the web interface gets the next one": (
+        "le port du site sur cette seule machine ; l'interface web prend le suivant"
+    ),
+    "The last one has no next one.": "Le dernier n'a pas de suivant.",
+    '--port needs a number from 1024 to 65534, not "{value}".': (
+        "--port exige un nombre de 1024 à 65534, et non « {value} »."
+    ),
+    (
+        "deploy/supervisord.conf reads it, and what stands in it counts. Without --port, one "
+        "that is there stays."
+    ): (
+        "deploy/supervisord.conf le lit, et ce qu'il dit l'emporte. Sans --port, celui qui est "
+        "là reste."
+    ),
+    (
+        "What counts on this machine alone, instead of what supervisord.conf says. "
+        "./bootstrap.sh --port writes it; releases leave it out."
+    ): (
+        "Ce qui vaut sur cette seule machine, à la place de ce que dit supervisord.conf. "
+        "./bootstrap.sh --port l'écrit ; aucune version ne l'emporte."
+    ),
+    "Its stamp tells whether --dev was said before: what that has added stays up to date.": (
+        "Sa marque dit si --dev a déjà été demandé : ce qu'il a ajouté reste à jour."
+    ),
     "A zip may have lost that right.": "Un zip a pu perdre ce droit.",
     "A venv that is half-made, moved or of another Python is made anew; one with other requirements"
     " is brought up to date.": (
@@ -719,6 +769,9 @@ FRENCH: dict[str, str] = {
     ),
     "Whether the process of its pid file is there: it has the addresses.": (
         "Dit si le processus de son fichier de pid est là : c'est lui qui a les adresses."
+    ),
+    "deploy/supervisord.conf; for this machine alone, ./bootstrap.sh --port NUMBER does it": (
+        "deploy/supervisord.conf ; pour cette seule machine, ./bootstrap.sh --port NUMÉRO le fait"
     ),
     "Says in a sentence why something cannot be written.": (
         "Dit en une phrase pourquoi l'écriture est impossible."
@@ -1249,6 +1302,78 @@ FRENCH: dict[str, str] = {
     '--wheelhouse needs a folder that exists, not "{value}".': (
         "--wheelhouse exige un dossier qui existe, et non « {value} »."
     ),
+    # deploy/server/packages.py
+    (
+        "Adds packages and upgrades them: renews the locks, requirements.txt and "
+        "requirements-dev.txt, by the venv's uv."
+    ): (
+        "Ajoute des paquets et les met à jour : refait les verrous, requirements.txt et "
+        "requirements-dev.txt, avec le uv du venv."
+    ),
+    "The second one takes its versions from the first.": (
+        "Le second reprend les versions du premier."
+    ),
+    "The header of each lock names it: Dependabot looks there.": (
+        "L'en-tête de chaque verrou la nomme : c'est là que Dependabot regarde."
+    ),
+    'What may stand in requirements.in: django, celery[redis], "wagtail>=7,<8"': (
+        'Ce que requirements.in peut contenir : django, celery[redis], "wagtail>=7,<8"'
+    ),
+    "Renews the lists of all packages, with the version and the fingerprint of each.": (
+        "Refait les listes de tous les paquets, avec la version et l'empreinte de chacun."
+    ),
+    (
+        "add writes to requirements.in, upgrade takes newer versions of these packages or of "
+        "all; without either, requirements.in may have changed."
+    ): (
+        "add écrit dans requirements.in, upgrade prend des versions plus récentes de ces "
+        "paquets, ou de tous ; sans l'un ni l'autre, les listes suivent ce que vous avez changé "
+        "dans requirements.in."
+    ),
+    "what else to do": "ce qu'il faut faire de plus",
+    "a package, as django": "un paquet, django par exemple",
+    "uv is missing in the venv: ./bootstrap.sh --dev adds it.": (
+        "uv manque dans le venv : ./bootstrap.sh --dev l'y ajoute."
+    ),
+    "Renewing {lock}": "Mise à jour de {lock}",
+    "Nothing has changed.": "Rien n'a changé.",
+    "Now run ./bootstrap.sh, which installs what the lists say, and your tests.": (
+        "Lancez maintenant ./bootstrap.sh, qui installe ce que disent les listes, puis vos tests."
+    ),
+    "By name, of all that is locked. Another Python may have another version.": (
+        "Par nom, pour tout ce qui est verrouillé. Un autre Python peut avoir une autre version."
+    ),
+    "The new text of requirements.in, and uv's options.": (
+        "Le nouveau texte de requirements.in, et les options de uv."
+    ),
+    "{action} is unknown: write add, upgrade or nothing; ./packages.sh --help says more.": (
+        "{action} est inconnu : écrivez add, upgrade ou rien ; ./packages.sh --help en dit plus."
+    ),
+    "add needs the name of a package: ./packages.sh add NAME": (
+        "add exige le nom d'un paquet : ./packages.sh add NOM"
+    ),
+    (
+        '"{name}" is not the name of a package: write it as pypi.org does, as django or '
+        '"wagtail>=7,<8".'
+    ): (
+        "« {name} » n'est pas un nom de paquet : écrivez-le comme sur pypi.org, django ou "
+        '"wagtail>=7,<8" par exemple.'
+    ),
+    (
+        "{name} stands in requirements.in already: ./packages.sh upgrade {name}, or change its "
+        "line there."
+    ): (
+        "{name} est déjà dans requirements.in : ./packages.sh upgrade {name}, ou changez-y sa "
+        "ligne."
+    ),
+    (
+        "{name} is not in requirements.txt or requirements-dev.txt: ./packages.sh add {name} "
+        "adds it."
+    ): (
+        "{name} n'est ni dans requirements.txt ni dans requirements-dev.txt : ./packages.sh add "
+        "{name} l'y ajoute."
+    ),
+    "Not by a Python that uv would download": "Sans un Python que uv téléchargerait",
     # deploy/server/preflight.py
     "What must be so before a command changes anything, each said with its remedy.": (
         "Ce qui doit être vrai avant qu'une commande ne change rien ; sinon, la cause et le remède."
@@ -1451,6 +1576,9 @@ FRENCH: dict[str, str] = {
         "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà. Ce"
         " que seul un autre Python comprend peut rester tel quel."
     ),
+    "supervisord.conf reads it; what it says on another machine does not count here.": (
+        "supervisord.conf le lit ; ce qu'il dit sur une autre machine ne vaut pas ici."
+    ),
     "Runs a command of the release's Python as the site's user.": (
         "Lance une commande du Python de la version, en tant qu'utilisateur du site."
     ),
@@ -1515,7 +1643,6 @@ FRENCH: dict[str, str] = {
         "Remplacer les données de {folder} par la copie {copy} ? Ce qui s'y trouve sera gardé dans"
         " {replaced}. [o/N] "
     ),
-    "Nothing has changed.": "Rien n'a changé.",
     "Putting back the uploads that are missing": (
         "Remise en place des fichiers envoyés qui manquent"
     ),
@@ -1821,14 +1948,20 @@ FRENCH: dict[str, str] = {
         " Les règles : supervisor/options.py, UnhosedConfigParser et read_config ;"
         " supervisor/datatypes.py, inet_address."
     ),
-    "The config of the code in this folder. site and web_interface are addresses as"
-    " socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.": (
-        "La configuration du code de ce dossier. site et web_interface sont des adresses telles que"
-        " les prend socket.connect() : (hôte, port), ou le chemin d'une socket UNIX ; None, s'il"
-        " n'y en a pas."
+    (
+        "The config of the code in this folder; with local, as it is on this machine alone. site "
+        "and web_interface are addresses as socket.connect() takes them: (host, port), or the "
+        "path of a UNIX socket; None is none."
+    ): (
+        "La configuration du code de ce dossier ; avec local, telle qu'elle est sur cette seule "
+        "machine. site et web_interface sont des adresses comme les prend socket.connect() : "
+        "(hôte, port), ou le chemin d'une socket UNIX ; None s'il n'y en a pas."
     ),
     "Both as they are written, wherever the code lies.": (
         "Les deux telles qu'elles sont écrites, où que soit le code."
+    ),
+    "The lines of a config that gives it these ports, at the same addresses.": (
+        "Les lignes d'une configuration qui lui donne ces ports, aux mêmes adresses."
     ),
     "{file} cannot be read: {reason}": "{file} est illisible : {reason}",
     "With %(here)s and the like filled in.": "Avec %(here)s et ses pareils remplacés.",
@@ -1874,10 +2007,12 @@ FRENCH: dict[str, str] = {
         " reload"
     ),
     # deploy/server/venvs.py
-    "Makes a venv with the packages of a requirements.txt, by uv or by pip, whichever the machine"
-    " has.": (
-        "Crée un venv avec les paquets d'un requirements.txt, par uv ou par pip, selon ce qu'a la"
-        " machine."
+    (
+        "Makes a venv with the packages of a requirements.txt, or of several, by uv or by pip, "
+        "whichever the machine has."
+    ): (
+        "Crée un venv avec les paquets d'un requirements.txt, ou de plusieurs, par uv ou par "
+        "pip, selon ce que la machine possède."
     ),
     "Not the Python of an active venv, which may be the one that is made anew": (
         "Pas le Python d'un venv actif, qui est peut-être celui que l'on refait"
@@ -2424,15 +2559,26 @@ FRENCH: dict[str, str] = {
         "L'interface web. Quiconque l'atteint peut arrêter le site : laissez-la sur une adresse"
         " locale ou privée."
     ),
-    "Holds the password of the web interface, outside git. bootstrap.sh writes it; without it"
-    " supervisord does not start.": (
-        "Contient le mot de passe de l'interface web, hors de git. bootstrap.sh l'écrit ; sans lui,"
-        " supervisord ne démarre pas."
-    ),
     "Without it, any page of any site that you visit could press the buttons of the web interface"
     " for you: deploy/supervisor_plugin/same_origin.py.": (
         "Sans cela, n'importe quelle page de n'importe quel site que vous visitez pourrait presser"
         " à votre place les boutons de l'interface web : deploy/supervisor_plugin/same_origin.py."
+    ),
+    (
+        "Both stand outside git. The first holds the password of the web interface: bootstrap.sh "
+        "writes it; without it supervisord does not start. What the second says counts on this "
+        "machine alone: ./bootstrap.sh --port writes the addresses there."
+    ): (
+        "Tous deux sont hors de git. Le premier contient le mot de passe de l'interface web : "
+        "bootstrap.sh l'écrit ; sans lui, supervisord ne démarre pas. Ce que dit le second vaut "
+        "sur cette seule machine : ./bootstrap.sh --port y écrit les adresses."
+    ),
+    (
+        "Outside git. What it says counts on this machine alone: ./bootstrap.sh --port writes "
+        "the address there."
+    ): (
+        "Hors de git. Ce qu'il dit vaut sur cette seule machine : ./bootstrap.sh --port y écrit "
+        "l'adresse."
     ),
     "Logs rotate by themselves: at this size a new file begins, and five old ones are kept.": (
         "Les journaux tournent d'eux-mêmes : à cette taille un nouveau fichier commence, et cinq"
@@ -2543,6 +2689,14 @@ FRENCH: dict[str, str] = {
     "Django's commands for this site: venv/bin/python manage.py help": (
         "Les commandes de Django pour ce site : venv/bin/python manage.py help"
     ),
+    # packages.sh
+    (
+        "Adds packages to the site, or upgrades them: ./packages.sh add NAME, ./packages.sh "
+        "upgrade [NAME]"
+    ): (
+        "Ajoute des paquets au site, ou les met à jour : ./packages.sh add NOM, ./packages.sh "
+        "upgrade [NOM]"
+    ),
     # pages/apps.py
     "The app of the pages.": "L'application des pages.",
     "One line, with the address of who tried.": "Une ligne, avec l'adresse de qui a essayé.",
@@ -2550,6 +2704,14 @@ FRENCH: dict[str, str] = {
         "En JSON, ce qui a été tapé ne peut ni clore la ligne ni donner d'ordre à un terminal."
     ),
     "Failed login from %s as %s": "Connexion refusée depuis %s sous le nom %s",
+    # pages/management/commands/compilemessages.py
+    "Django's compilemessages, for the texts of the site: not those of the packages in venv/.": (
+        "Le compilemessages de Django, pour les textes du site : sans ceux des paquets de venv/."
+    ),
+    # pages/management/commands/makemessages.py
+    "Django's makemessages, for the texts of the site: not those of the packages in venv/.": (
+        "Le makemessages de Django, pour les textes du site : sans ceux des paquets de venv/."
+    ),
     # pages/templates/400.html
     "Bad request": "Requête incorrecte",
     "The server could not understand what your browser sent.": (
@@ -2629,11 +2791,42 @@ FRENCH: dict[str, str] = {
     "Without the request: it could ask the database for the user.": (
         "Sans la requête : elle pourrait demander l'utilisateur à la base."
     ),
+    # pyproject.toml
+    "For the tools that read the Python code. The packages of the site stand in requirements.in.": (
+        "Pour les outils qui lisent le code Python. Les paquets du site sont dans requirements.in."
+    ),
+    "The oldest Python that the site runs on": "Le plus vieux Python sur lequel tourne le site",
+    "makemigrations writes them, in a form of its own.": (
+        "C'est makemigrations qui les écrit, dans une forme à lui."
+    ),
+    "What goes wrong in Django's models, beside ruff's own choice": (
+        "Les défauts des modèles de Django, en plus de ce que ruff choisit lui-même"
+    ),
+    # requirements-dev.in
+    (
+        "What one develops with: ./bootstrap.sh --dev adds it to the venv, and no release has "
+        "it. ./packages.sh writes requirements-dev.txt."
+    ): (
+        "Les outils de développement : ./bootstrap.sh --dev les ajoute au venv, et aucune "
+        "version en service ne les a. ./packages.sh écrit requirements-dev.txt."
+    ),
+    "What both need has the same version in both.": (
+        "Ce que demandent les deux listes y a la même version."
+    ),
+    "What a page has cost, beside the page, while DEBUG is on": (
+        "Ce qu'une page a coûté, à côté de la page, tant que DEBUG vaut on"
+    ),
+    "Finds mistakes in the Python code, and gives it one form: ./check.sh": (
+        "Trouve les fautes du code Python, et lui donne une même forme : ./check.sh"
+    ),
+    "Adds and upgrades packages: ./packages.sh": "Ajoute et met à jour les paquets : ./packages.sh",
     # requirements.in
-    "What the site needs. After a change: uv pip compile --universal --python-version 3.10"
-    " --generate-hashes requirements.in -o requirements.txt": (
-        "Ce dont le site a besoin. Après un changement : uv pip compile --universal"
-        " --python-version 3.10 --generate-hashes requirements.in -o requirements.txt"
+    (
+        "What the site needs by name. ./packages.sh add NAME adds to it; after a change by hand, "
+        "./packages.sh writes requirements.txt anew."
+    ): (
+        "Ce que le site demande par son nom. ./packages.sh add NOM en ajoute ; après un "
+        "changement à la main, ./packages.sh réécrit requirements.txt."
     ),
     "Long-term support until April 2028; runs on Python 3.10 to 3.14": (
         "Suivi à long terme jusqu'en avril 2028 ; de Python 3.10 à 3.14"
@@ -2653,7 +2846,10 @@ FRENCH: dict[str, str] = {
         "Les fichiers statiques, compressés et gardés en cache pour toujours"
     ),
     "Time zones, where the system has none": "Les fuseaux horaires, là où le système n'en a pas",
-    "To add other packages": "Pour ajouter d'autres paquets",
+    "Packages for a machine without a network: venv/bin/pip download": (
+        "Les paquets d'une machine sans réseau : venv/bin/pip download"
+    ),
+    "Your own": "Les vôtres",
     # <slug>/dot_env.py
     "Reads .env for the settings, and says in a sentence what is wrong with it: never a value.": (
         "Lit .env pour les réglages, et dit d'une phrase ce qui n'y va pas, sans jamais montrer une"
@@ -2697,6 +2893,16 @@ FRENCH: dict[str, str] = {
     ),
     "Safe unless said otherwise: a server that forgets its .env sends visitors to https.": (
         "Sûr sauf avis contraire : un serveur qui oublie son .env renvoie les visiteurs en https."
+    ),
+    (
+        "What a page has cost, beside the page: where ./bootstrap.sh --dev has put it, and never "
+        "without DEBUG."
+    ): (
+        "Ce qu'une page a coûté, à côté de la page : là où ./bootstrap.sh --dev l'a installé, et "
+        "jamais sans DEBUG."
+    ),
+    "Tests run without DEBUG: there it does not show.": (
+        "Les tests tournent sans DEBUG : là, elle ne se montre pas."
     ),
     "What the site writes is for itself and its group: the database holds its visitors' data. What"
     " visitors may read gets its own rights: static files and uploads, and their folders.": (

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -51,6 +52,14 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+#: What a page has cost, beside the page: where ./bootstrap.sh --dev has put it, and never without DEBUG.
+if DEBUG and find_spec("debug_toolbar"):
+    INSTALLED_APPS.append("debug_toolbar")
+    MIDDLEWARE.insert(0, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    INTERNAL_IPS = ["127.0.0.1"]
+    #: Tests run without DEBUG: there it does not show.
+    DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}
 
 ROOT_URLCONF = "{{ cookiecutter.project_slug }}.urls"
 

@@ -17,6 +17,7 @@ CODE = Path(__file__).resolve().parents[2]
 VAR = CODE / "var"
 LOG = VAR / "log" / "bootstrap.log"
 STATIC = VAR / "static"
+LOCAL = CODE / "deploy" / "local.conf"
 #: One per release; RELEASE in the settings is the name of this folder.
 MANIFEST = STATIC / "manifests" / CODE.name / "staticfiles.json"
 #: The fingerprint of what the static files were collected from; missing until they all are.
@@ -31,15 +32,26 @@ def main(words):
         _py("Sets the site up: venv, requirements, secrets, database, static files."),
         _py("To fill the folder: venv/bin/pip download -r requirements.txt -d DIR"),
     )
+    parser.flag(
+        "--dev",
+        help=_py("also what one develops with: the packages of requirements-dev.txt"),
+    )
+    parser.value(
+        "--port",
+        _py("NUMBER"),
+        _py("the site's port on this machine alone; the web interface gets the next one"),
+        type=usable_port,
+    )
     parser.packages()
-    packages = parser.parse(words)
+    options = parser.parse(words)
     os.chdir(CODE)
     preflight.require_path(CODE)
     take_lock()
-    config = SupervisordConf(CODE)
+    write_local_conf(options.port)
+    config = SupervisordConf(CODE, local=True)
     let_scripts_run()
     try:
-        set_up(config, packages)
+        set_up(config, options)
     except Failed as failure:
         explain(failure)
         raise
@@ -48,10 +60,30 @@ def main(words):
         warn_of_taken_addresses(config)
 
 
-def set_up(config, packages):
-    venv = Venv(CODE / "venv", CODE / "requirements.txt")
+def usable_port(value):
+    #: The last one has no next one.
+    if not value.isdecimal() or not 1024 <= int(value) < 65535:
+        text = _py("--port needs a number from 1024 to 65534, not \"{value}\".")
+        raise Failed(text, value=value)
+    return int(value)
+
+
+def write_local_conf(port):
+    """_("deploy/supervisord.conf reads it, and what stands in it counts. Without --port, one that is there stays.")"""
+    if LOCAL.exists() and not port:
+        return
+    text = _py("What counts on this machine alone, instead of what supervisord.conf says. ./bootstrap.sh --port writes it; releases leave it out.")
+    lines = [f"; {text}"]
+    if port:
+        lines += SupervisordConf(CODE).with_ports(port, port + 1)
+    with writing(LOCAL):
+        LOCAL.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def set_up(config, options):
+    venv = wanted_venv(options.dev)
     if not venv.is_complete():
-        make_venv(venv, packages)
+        make_venv(venv, options)
     secrets = {".env": secret_files.write_env}
     if config.web_interface:
         secrets["deploy/web_interface.conf"] = secret_files.write_password
@@ -62,9 +94,17 @@ def set_up(config, packages):
     prepare_site(venv)
 
 
+def wanted_venv(dev):
+    """_("Its stamp tells whether --dev was said before: what that has added stays up to date.")"""
+    path, requirements = CODE / "venv", [CODE / "requirements.txt"]
+    if dev or Venv(path).stamped()[3:]:
+        requirements.append(CODE / "requirements-dev.txt")
+    return Venv(path, *requirements)
+
+
 def let_scripts_run():
     """_("A zip may have lost that right.")"""
-    for path in (CODE / "bootstrap.sh", CODE / "manage.py", *CODE.glob("deploy/*.sh")):
+    for path in (CODE / "manage.py", *CODE.glob("*.sh"), *CODE.glob("deploy/*.sh")):
         if not os.access(path, os.X_OK):
             path.chmod(path.stat().st_mode | 0o111)
 
@@ -157,10 +197,11 @@ def supervisord_runs():
 
 
 def warn_of_taken_addresses(config):
+    remedy = _py("deploy/supervisord.conf; for this machine alone, ./bootstrap.sh --port NUMBER does it")
     for address in (config.site, config.web_interface):
         if isinstance(address, tuple):
             try:
-                preflight.require_free([address], "deploy/supervisord.conf")
+                preflight.require_free([address], remedy)
             except Failed as taken:
                 complain(taken)
 

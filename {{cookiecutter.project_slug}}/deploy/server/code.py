@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from .commands import Failed, say
 
 #: What belongs to the folder of the code, not to a release, even where git tracks it
-LEFT_OUT = (".git", ".env", "var", "venv", "deploy/web_interface.conf")
+LEFT_OUT = (".git", ".env", "var", "venv")
+LEFT_OUT += ("deploy/web_interface.conf", "deploy/local.conf")
 #: What a release has beside them, for this may be the folder of one
 LEFT_OUT += (".previous", ".warnings")
 #: Of the untracked files, so many are named.

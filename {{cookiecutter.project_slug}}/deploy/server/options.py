@@ -29,9 +29,9 @@ class Parser(argparse.ArgumentParser):
             name, metavar=metavar, help=help, default=default, **more
         )
 
-    def word(self, name, metavar, help):
+    def word(self, name, metavar, help, nargs="?"):
         """_("A word without a name, which may be left out.")"""
-        self.options.add_argument(name, metavar=metavar, help=help, nargs="?")
+        self.options.add_argument(name, metavar=metavar, help=help, nargs=nargs)
 
     def packages(self):
         """_("Where the packages of the venv come from.")"""

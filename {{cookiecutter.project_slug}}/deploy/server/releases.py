@@ -78,6 +78,8 @@ class Release:
             process.wait()
         link(self.path / "venv", f"../../venvs/{name}")
         link(self.path / ".env", "../../.env")
+        #: supervisord.conf reads it; what it says on another machine does not count here.
+        (self.path / "deploy" / "local.conf").touch()
         if self.config.web_interface:
             password = self.path / "deploy" / "web_interface.conf"
             link(password, "../../../web_interface.conf")

@@ -15,9 +15,9 @@ WEB_INTERFACE = "inet_http_server"
 
 
 class SupervisordConf:
-    """_("The config of the code in this folder. site and web_interface are addresses as socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.")"""
+    """_("The config of the code in this folder; with local, as it is on this machine alone. site and web_interface are addresses as socket.connect() takes them: (host, port), or the path of a UNIX socket; None is none.")"""
 
-    def __init__(self, code):
+    def __init__(self, code, local=False):
         self.path = code / "deploy" / "supervisord.conf"
         self.expansions = {f"ENV_{name}": os.environ[name] for name in os.environ}
         self.expansions["here"] = str(self.path.parent)
@@ -28,13 +28,22 @@ class SupervisordConf:
         self.read(self.path)
         for pattern in self.value("include", "files").split():
             for file in sorted(glob.glob(str(self.path.parent / pattern))):
-                self.read(file)
+                if local or os.path.basename(file) != "local.conf":
+                    self.read(file)
         self.site = self.site_address()
         self.web_interface = self.web_interface_address()
 
     def addresses(self):
         """_("Both as they are written, wherever the code lies.")"""
         return self.written(SITE, "socket"), self.written(WEB_INTERFACE, "port")
+
+    def with_ports(self, site, web_interface):
+        """_("The lines of a config that gives it these ports, at the same addresses.")"""
+        host = "127.0.0.1" if isinstance(self.site, str) else self.site[0]
+        yield from (f"[{SITE}]", f"socket = tcp://{host}:{site}")
+        if self.web_interface:
+            host = self.web_interface[0]
+            yield from ("", f"[{WEB_INTERFACE}]", f"port = {host}:{web_interface}")
 
     def read(self, file):
         try:

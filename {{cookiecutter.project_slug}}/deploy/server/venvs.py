@@ -1,4 +1,4 @@
-"""_("Makes a venv with the packages of a requirements.txt, by uv or by pip, whichever the machine has.")"""
+"""_("Makes a venv with the packages of a requirements.txt, or of several, by uv or by pip, whichever the machine has.")"""
 
 import ast
 import csv
@@ -25,7 +25,7 @@ ELSEWHERE = re.compile(r"""\b(target|prefix)\s*=\s*(".*?"|'.*?'),?""")
 class Venv:
     """_("A venv in this folder. Its stamp says what it was made from, once it is whole.")"""
 
-    def __init__(self, path, requirements):
+    def __init__(self, path, *requirements):
         self.path = path
         self.requirements = requirements
         self.python = path / "bin" / "python"
@@ -38,8 +38,8 @@ class Venv:
         with suppress(OSError, subprocess.CalledProcessError):
             command = (self.python, "-S", "-c", version)
             python = subprocess.check_output(command, text=True).strip()
-        digest = hashlib.sha256(self.requirements.read_bytes()).hexdigest()
-        return [str(self.path), python, digest]
+        digests = (hashlib.sha256(each.read_bytes()) for each in self.requirements)
+        return [str(self.path), python, *(each.hexdigest() for each in digests)]
 
     def stamped(self):
         return self.stamp.read_text().splitlines() if self.stamp.exists() else []
@@ -48,7 +48,8 @@ class Venv:
         """_("The list of files of each package in the requirements; None where it is not installed.")"""
         records = self.path.glob("lib/python3.*/site-packages/*.dist-info/RECORD")
         installed = {normal(record.parent.name): record for record in records}
-        pins = map("-".join, PIN.findall(self.requirements.read_text()))
+        text = "\n".join(each.read_text() for each in self.requirements)
+        pins = map("-".join, PIN.findall(text))
         return [installed.get(normal(f"{pin}.dist-info")) for pin in pins]
 
     def is_whole(self):
@@ -65,7 +66,9 @@ class Venv:
 
     def commands(self, packages):
         """_("What makes it, or brings it up to date: texts and commands, to be run one by one.")"""
-        source = ["--require-hashes", "-r", self.requirements]
+        source = ["--require-hashes"]
+        for file in self.requirements:
+            source += ["-r", file]
         if packages.wheelhouse:
             source += ["--find-links", packages.wheelhouse]
         if packages.offline:
