@@ -202,10 +202,8 @@ FRENCH: dict[str, str] = {
         " Relancez-le quand vous voulez : il ne fait que ce qui manque."
     ),
     # check.sh
-    (
-        "Checks the whole project, as each push does (.github/workflows/check.yml, "
-        ".gitlab-ci.yml). The first error ends it."
-    ): (
+    "Checks the whole project, as each push does (.github/workflows/check.yml, "
+    ".gitlab-ci.yml). The first error ends it.": (
         "Vérifie tout le projet, comme le fait chaque push (.github/workflows/check.yml, "
         ".gitlab-ci.yml). La première erreur y met fin."
     ),
@@ -721,19 +719,15 @@ FRENCH: dict[str, str] = {
     '--port needs a number from 1024 to 65534, not "{value}".': (
         "--port exige un nombre de 1024 à 65534, et non « {value} »."
     ),
-    (
-        "deploy/supervisord.conf reads it, and what stands in it counts. Without --port, one "
-        "that is there stays."
-    ): (
+    "deploy/supervisord.conf reads it, and what stands in it counts. Without --port, one "
+    "that is there stays.": (
         "deploy/supervisord.conf le lit, et ce qu'il dit l'emporte. Sans --port, celui qui est "
         "là reste."
     ),
-    (
-        "What counts on this machine alone, instead of what supervisord.conf says. "
-        "./bootstrap.sh --port writes it; releases leave it out."
-    ): (
+    "What counts on this machine alone, instead of what supervisord.conf says. "
+    "./bootstrap.sh --port writes it; releases leave it out.": (
         "Ce qui vaut sur cette seule machine, à la place de ce que dit supervisord.conf. "
-        "./bootstrap.sh --port l'écrit ; aucune version ne l'emporte."
+        "./bootstrap.sh --port l'écrit ; une publication ne le prend pas."
     ),
     "Its stamp tells whether --dev was said before: what that has added stays up to date.": (
         "Sa marque dit si --dev a déjà été demandé : ce qu'il a ajouté reste à jour."
@@ -1303,10 +1297,8 @@ FRENCH: dict[str, str] = {
         "--wheelhouse exige un dossier qui existe, et non « {value} »."
     ),
     # deploy/server/packages.py
-    (
-        "Adds packages and upgrades them: renews the locks, requirements.txt and "
-        "requirements-dev.txt, by the venv's uv."
-    ): (
+    "Adds packages and upgrades them: renews the locks, requirements.txt and "
+    "requirements-dev.txt, by the venv's uv.": (
         "Ajoute des paquets et les met à jour : refait les verrous, requirements.txt et "
         "requirements-dev.txt, avec le uv du venv."
     ),
@@ -1322,10 +1314,8 @@ FRENCH: dict[str, str] = {
     "Renews the lists of all packages, with the version and the fingerprint of each.": (
         "Refait les listes de tous les paquets, avec la version et l'empreinte de chacun."
     ),
-    (
-        "add writes to requirements.in, upgrade takes newer versions of these packages or of "
-        "all; without either, requirements.in may have changed."
-    ): (
+    "add writes to requirements.in, upgrade takes newer versions of these packages or of "
+    "all; without either, requirements.in may have changed.": (
         "add écrit dans requirements.in, upgrade prend des versions plus récentes de ces "
         "paquets, ou de tous ; sans l'un ni l'autre, les listes suivent ce que vous avez changé "
         "dans requirements.in."
@@ -1352,24 +1342,18 @@ FRENCH: dict[str, str] = {
     "add needs the name of a package: ./packages.sh add NAME": (
         "add exige le nom d'un paquet : ./packages.sh add NOM"
     ),
-    (
-        '"{name}" is not the name of a package: write it as pypi.org does, as django or '
-        '"wagtail>=7,<8".'
-    ): (
+    '"{name}" is not the name of a package: write it as pypi.org does, as django or '
+    '"wagtail>=7,<8".': (
         "« {name} » n'est pas un nom de paquet : écrivez-le comme sur pypi.org, django ou "
         '"wagtail>=7,<8" par exemple.'
     ),
-    (
-        "{name} stands in requirements.in already: ./packages.sh upgrade {name}, or change its "
-        "line there."
-    ): (
+    "{name} stands in requirements.in already: ./packages.sh upgrade {name}, or change its "
+    "line there.": (
         "{name} est déjà dans requirements.in : ./packages.sh upgrade {name}, ou changez-y sa "
         "ligne."
     ),
-    (
-        "{name} is not in requirements.txt or requirements-dev.txt: ./packages.sh add {name} "
-        "adds it."
-    ): (
+    "{name} is not in requirements.txt or requirements-dev.txt: ./packages.sh add {name} "
+    "adds it.": (
         "{name} n'est ni dans requirements.txt ni dans requirements-dev.txt : ./packages.sh add "
         "{name} l'y ajoute."
     ),
@@ -1948,11 +1932,9 @@ FRENCH: dict[str, str] = {
         " Les règles : supervisor/options.py, UnhosedConfigParser et read_config ;"
         " supervisor/datatypes.py, inet_address."
     ),
-    (
-        "The config of the code in this folder; with local, as it is on this machine alone. site "
-        "and web_interface are addresses as socket.connect() takes them: (host, port), or the "
-        "path of a UNIX socket; None is none."
-    ): (
+    "The config of the code in this folder; with local, as it is on this machine alone. site "
+    "and web_interface are addresses as socket.connect() takes them: (host, port), or the "
+    "path of a UNIX socket; None is none.": (
         "La configuration du code de ce dossier ; avec local, telle qu'elle est sur cette seule "
         "machine. site et web_interface sont des adresses comme les prend socket.connect() : "
         "(hôte, port), ou le chemin d'une socket UNIX ; None s'il n'y en a pas."
@@ -2007,10 +1989,8 @@ FRENCH: dict[str, str] = {
         " reload"
     ),
     # deploy/server/venvs.py
-    (
-        "Makes a venv with the packages of a requirements.txt, or of several, by uv or by pip, "
-        "whichever the machine has."
-    ): (
+    "Makes a venv with the packages of a requirements.txt, or of several, by uv or by pip, "
+    "whichever the machine has.": (
         "Crée un venv avec les paquets d'un requirements.txt, ou de plusieurs, par uv ou par "
         "pip, selon ce que la machine possède."
     ),
@@ -2564,19 +2544,15 @@ FRENCH: dict[str, str] = {
         "Sans cela, n'importe quelle page de n'importe quel site que vous visitez pourrait presser"
         " à votre place les boutons de l'interface web : deploy/supervisor_plugin/same_origin.py."
     ),
-    (
-        "Both stand outside git. The first holds the password of the web interface: bootstrap.sh "
-        "writes it; without it supervisord does not start. What the second says counts on this "
-        "machine alone: ./bootstrap.sh --port writes the addresses there."
-    ): (
+    "Both stand outside git. The first holds the password of the web interface: bootstrap.sh "
+    "writes it; without it supervisord does not start. What the second says counts on this "
+    "machine alone: ./bootstrap.sh --port writes the addresses there.": (
         "Tous deux sont hors de git. Le premier contient le mot de passe de l'interface web : "
         "bootstrap.sh l'écrit ; sans lui, supervisord ne démarre pas. Ce que dit le second vaut "
         "sur cette seule machine : ./bootstrap.sh --port y écrit les adresses."
     ),
-    (
-        "Outside git. What it says counts on this machine alone: ./bootstrap.sh --port writes "
-        "the address there."
-    ): (
+    "Outside git. What it says counts on this machine alone: ./bootstrap.sh --port writes "
+    "the address there.": (
         "Hors de git. Ce qu'il dit vaut sur cette seule machine : ./bootstrap.sh --port y écrit "
         "l'adresse."
     ),
@@ -2690,10 +2666,8 @@ FRENCH: dict[str, str] = {
         "Les commandes de Django pour ce site : venv/bin/python manage.py help"
     ),
     # packages.sh
-    (
-        "Adds packages to the site, or upgrades them: ./packages.sh add NAME, ./packages.sh "
-        "upgrade [NAME]"
-    ): (
+    "Adds packages to the site, or upgrades them: ./packages.sh add NAME, ./packages.sh "
+    "upgrade [NAME]": (
         "Ajoute des paquets au site, ou les met à jour : ./packages.sh add NOM, ./packages.sh "
         "upgrade [NOM]"
     ),
@@ -2803,12 +2777,10 @@ FRENCH: dict[str, str] = {
         "Les défauts des modèles de Django, en plus de ce que ruff choisit lui-même"
     ),
     # requirements-dev.in
-    (
-        "What one develops with: ./bootstrap.sh --dev adds it to the venv, and no release has "
-        "it. ./packages.sh writes requirements-dev.txt."
-    ): (
-        "Les outils de développement : ./bootstrap.sh --dev les ajoute au venv, et aucune "
-        "version en service ne les a. ./packages.sh écrit requirements-dev.txt."
+    "What one develops with: ./bootstrap.sh --dev adds it to the venv, and no release has "
+    "it. ./packages.sh writes requirements-dev.txt.": (
+        "Les outils de développement : ./bootstrap.sh --dev les ajoute au venv, une publication "
+        "ne les prend pas. ./packages.sh écrit requirements-dev.txt."
     ),
     "What both need has the same version in both.": (
         "Ce que demandent les deux listes y a la même version."
@@ -2821,10 +2793,8 @@ FRENCH: dict[str, str] = {
     ),
     "Adds and upgrades packages: ./packages.sh": "Ajoute et met à jour les paquets : ./packages.sh",
     # requirements.in
-    (
-        "What the site needs by name. ./packages.sh add NAME adds to it; after a change by hand, "
-        "./packages.sh writes requirements.txt anew."
-    ): (
+    "What the site needs by name. ./packages.sh add NAME adds to it; after a change by hand, "
+    "./packages.sh writes requirements.txt anew.": (
         "Ce que le site demande par son nom. ./packages.sh add NOM en ajoute ; après un "
         "changement à la main, ./packages.sh réécrit requirements.txt."
     ),
@@ -2894,15 +2864,13 @@ FRENCH: dict[str, str] = {
     "Safe unless said otherwise: a server that forgets its .env sends visitors to https.": (
         "Sûr sauf avis contraire : un serveur qui oublie son .env renvoie les visiteurs en https."
     ),
-    (
-        "What a page has cost, beside the page: where ./bootstrap.sh --dev has put it, and never "
-        "without DEBUG."
-    ): (
+    "What a page has cost, beside the page: where ./bootstrap.sh --dev has put it, and never "
+    "without DEBUG.": (
         "Ce qu'une page a coûté, à côté de la page : là où ./bootstrap.sh --dev l'a installé, et "
         "jamais sans DEBUG."
     ),
-    "Tests run without DEBUG: there it does not show.": (
-        "Les tests tournent sans DEBUG : là, elle ne se montre pas."
+    "A tab opens it. In tests it is never there, for they run without DEBUG.": (
+        "Un onglet l'ouvre. Dans les tests, elle n'est jamais là : ils tournent sans DEBUG."
     ),
     "What the site writes is for itself and its group: the database holds its visitors' data. What"
     " visitors may read gets its own rights: static files and uploads, and their folders.": (
