@@ -204,6 +204,9 @@ def new_server(bake: Callable[..., Project], short_folder: Path) -> Iterator[Cal
         port, web_port = free_port(), free_port()
         answers |= {"bind": f"127.0.0.1:{port}", "web_interface": f"127.0.0.1:{web_port}"}
         shutil.copytree(bake(project_slug="shop", **answers).path, folder / "code")
+        # The developer's own ports stay where they are.
+        local = folder / "code" / "deploy" / "local.conf"
+        local.write_text("[fcgi-program:gu-shop]\nsocket = tcp://127.0.0.1:1\n")
         for name in ("srv", "home"):
             (folder / name).mkdir()
             if os.geteuid() == 0:

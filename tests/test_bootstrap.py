@@ -311,6 +311,9 @@ def test_offline_it_needs_no_network(
         (["--wheelhouse", ""], '--wheelhouse needs a folder that exists, not "".'),
         (["--offline=x"], f"--offline {LACKS_VALUE}"),
         (["--wheelhouse", "x y"], '--wheelhouse needs a folder that exists, not "x y".'),
+        (["--port"], f"--port {LACKS_VALUE}"),
+        (["--port", "80"], '--port needs a number from 1024 to 65534, not "80".'),
+        (["--port=8o"], '--port needs a number from 1024 to 65534, not "8o".'),
         (["--ofline"], "--ofline is not an option; ./bootstrap.sh --help lists them."),
         (["x"], "x is not an option; ./bootstrap.sh --help lists them."),
     ],
@@ -556,8 +559,9 @@ def test_a_folder_that_the_config_cannot_hold_is_said(
 
 
 def test_from_a_zip_its_scripts_run_again(complete: Bootstrapped) -> None:
-    scripts = [complete.path / "manage.py", *complete.path.glob("deploy/*.sh")]
-    for script in (complete.path / "bootstrap.sh", *scripts):
+    scripts = [*complete.path.glob("*.sh"), *complete.path.glob("deploy/*.sh")]
+    scripts.append(complete.path / "manage.py")
+    for script in scripts:
         script.chmod(0o644)
     complete.run("sh", *complete.command, env=complete.environment("uv"))
     assert all(os.access(script, os.X_OK) for script in scripts)
@@ -573,7 +577,8 @@ def test_a_taken_port_is_said(complete: Bootstrapped, port: str) -> None:
     assert "Everything is in place." in done.stdout
     assert done.stderr == (
         f"127.0.0.1:{getattr(complete, port)} cannot be used (Address already in use): stop the"
-        " program that listens there, or change the address in deploy/supervisord.conf.\n"
+        " program that listens there, or change the address in deploy/supervisord.conf; for this machine"
+        " alone, ./bootstrap.sh --port NUMBER does it.\n"
     )
     assert steps(complete.bootstrap()) == []
 
@@ -649,10 +654,7 @@ def change_a_static_file_of_another_app(site: Bootstrapped) -> None:
 
 
 def add_a_migration(site: Bootstrapped) -> None:
-    folder = site.path / "pages" / "migrations"
-    folder.mkdir()
-    (folder / "__init__.py").touch()
-    (folder / "0001_first.py").write_text(
+    (site.path / "pages" / "migrations" / "0001_first.py").write_text(
         "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    pass\n"
     )
 
@@ -689,6 +691,7 @@ def remove(name: str) -> Callable[[Bootstrapped], None]:
         (remove("var"), [SITE]),
         (remove(".env"), []),
         (remove("deploy/web_interface.conf"), []),
+        (remove("deploy/local.conf"), []),
     ],
 )
 def test_exactly_what_is_missing_is_redone(
@@ -697,7 +700,8 @@ def test_exactly_what_is_missing_is_redone(
     spoil(complete)
     assert steps(complete.bootstrap()) == redone
     complete.check_static_files()
-    complete.run("test", "-s", ".env", "-a", "-s", "deploy/web_interface.conf")
+    for name in (".env", "deploy/web_interface.conf", "deploy/local.conf"):
+        complete.run("test", "-s", name)
     assert steps(complete.bootstrap()) == []
 
 

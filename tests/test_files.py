@@ -15,9 +15,12 @@ from support.template import LANGUAGES, ROOT
 FILES = [
     ".env.example",
     ".gitattributes",
+    ".github/workflows/check.yml",
     ".gitignore",
+    ".gitlab-ci.yml",
     "README.md",
     "bootstrap.sh",
+    "check.sh",
     "deploy/backup.sh",
     "deploy/cron.d/backup",
     "deploy/gunicorn.conf.py",
@@ -52,6 +55,7 @@ FILES = [
     "deploy/server/manage.py",
     "deploy/server/nginx.py",
     "deploy/server/options.py",
+    "deploy/server/packages.py",
     "deploy/server/preflight.py",
     "deploy/server/probes.py",
     "deploy/server/release.py",
@@ -85,6 +89,7 @@ FILES = [
     "deploy/systemd/supervisord.service",
     "docs/2010.md",
     "docs/copies.md",
+    "docs/developing.md",
     "docs/installation.md",
     "docs/nginx.md",
     "docs/precautions.md",
@@ -94,8 +99,14 @@ FILES = [
     "docs/supervisord.md",
     "docs/troubles.md",
     "manage.py",
+    "packages.sh",
     "pages/__init__.py",
     "pages/apps.py",
+    "pages/management/__init__.py",
+    "pages/management/commands/__init__.py",
+    "pages/management/commands/compilemessages.py",
+    "pages/management/commands/makemessages.py",
+    "pages/migrations/__init__.py",
     "pages/static/pages/icon.svg",
     "pages/static/pages/site.css",
     "pages/templates/400.html",
@@ -108,6 +119,9 @@ FILES = [
     "pages/templates/pages/home.html",
     "pages/tests.py",
     "pages/views.py",
+    "pyproject.toml",
+    "requirements-dev.in",
+    "requirements-dev.txt",
     "requirements.in",
     "requirements.txt",
     "site_x/__init__.py",
@@ -119,12 +133,14 @@ FILES = [
 ]
 SCRIPTS = [
     "bootstrap.sh",
+    "check.sh",
     "deploy/backup.sh",
     "deploy/init.d/supervisord",
     "deploy/install.sh",
     "deploy/manage.sh",
     "deploy/release.sh",
     "deploy/restore.sh",
+    "packages.sh",
     "deploy/server/launch.sh",
 ]
 # The last one is run by the others.
@@ -161,8 +177,8 @@ def test_nothing_of_jinja_is_left(project: Project) -> None:
 
 
 def test_python_is_clean(project: Project) -> None:
-    project.run(sys.executable, "-m", "ruff", "check", "--isolated", ".")
-    project.run(sys.executable, "-m", "ruff", "format", "--isolated", "--check", ".")
+    project.run(sys.executable, "-m", "ruff", "check")
+    project.run(sys.executable, "-m", "ruff", "format", "--check")
 
 
 def test_shell_is_clean(project: Project) -> None:

@@ -23,6 +23,13 @@ ELSEWHERE = {
         "root's: what the booted machines have",
         "booted/test_debian.py::test_it_is_installed_and_answers",
     ),
+    "sudo apt install gettext\n": Elsewhere(
+        "root's", "test_developing.py::test_makemessages_finds_the_texts_of_the_site_alone"
+    ),
+    "git clone": Elsewhere(
+        "from another machine",
+        "test_developing.py::test_a_second_developer_is_at_work_beside_the_first",
+    ),
     "sudo deploy/release.sh": Elsewhere(
         "root's; as its owner, with --into, it is here",
         "booted/test_debian.py::test_a_release_and_its_rollback_lose_no_request",
@@ -222,7 +229,10 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         (project.path / name).read_text()
         for name in ("lesson/settings.py", ".env.example", "deploy/gunicorn.conf.py")
     )
-    made_later = {"venv", ".env", "releases", "var", "web_interface.conf", "wheels"}
+    made_later = {"venv", ".env", "releases", "var", "web_interface.conf", "wheels"} | {
+        "local.conf",
+        "locale",
+    }
     spans = [span for document in lesson_of(project).values() for span in document.spans]
     paths = {
         found

@@ -83,10 +83,7 @@ def append(file: str, text: str) -> Change:
 
 def migration(name: str, operation: str) -> Change:
     def change(code: Path) -> None:
-        folder = code / "pages" / "migrations"
-        folder.mkdir()
-        (folder / "__init__.py").touch()
-        (folder / f"{name}.py").write_text(
+        (code / "pages" / "migrations" / f"{name}.py").write_text(
             "from django.db import migrations\n\n\n"
             f"class Migration(migrations.Migration):\n    operations = [{operation}]\n"
         )
@@ -117,6 +114,7 @@ def test_the_first_release_says_how_to_start(served: Server) -> None:
     assert start[1] == f"{served.path}/current/venv/bin/supervisord -c {served.config}"
     for name, mode in ((".env", 0o600), ("web_interface.conf", 0o600)):
         assert (served.path / name).stat().st_mode & 0o777 == mode
+    assert (served.path / "current" / "deploy" / "local.conf").read_text() == ""
     assert re.search(r"^SECRET_KEY=[\w-]{64}$", (served.path / ".env").read_text(), re.MULTILINE)
     # Django's warnings about http are there to be read.
     assert "(security.W008)" in served.first.stdout

@@ -20,6 +20,7 @@ from server.supervisord_conf import SupervisordConf
 conf = SupervisordConf(Path.cwd())
 print(json.dumps([conf.site, conf.web_interface]))
 """
+WITH_PORTS = 'print(json.dumps("\\n".join(conf.with_ports(8010, 8011))))'
 # supervisor's own code, in a Python of its own: its plugins change the process that loads them.
 ASK_SUPERVISOR = """
 import json, sys
@@ -132,6 +133,19 @@ def test_an_included_file_counts(project: Project) -> None:
         assert read[1] == ["127.0.0.1", 9100]
     finally:
         extra.unlink()
+
+
+def test_local_conf_counts_on_this_machine_alone(project: Project) -> None:
+    """With the ports that --port gives; not where a release or install.sh reads the config."""
+    local = project.path / "deploy" / "local.conf"
+    written = READ.replace("print(json.dumps([conf.site, conf.web_interface]))", WITH_PORTS)
+    local.write_text(printed(project, written))
+    try:
+        assert printed(project, READ) == [["127.0.0.1", 8000], ["127.0.0.1", 9001]]
+        read = printed(project, READ.replace("cwd()", "cwd(), local=True"))
+        assert read == as_supervisor_reads(project) == [["127.0.0.1", 8010], ["127.0.0.1", 8011]]
+    finally:
+        local.unlink()
 
 
 @pytest.mark.parametrize(

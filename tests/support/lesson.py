@@ -90,8 +90,8 @@ class Reader(Site):
         return Project.run(self, *command, env=self.environment)
 
     def see_and_end(self, server: str) -> None:
-        """Starts a server, waits until it shows its home page, and ends it."""
-        address = f"http://127.0.0.1:{self.port}/"
+        """Starts a server on the port it names last, waits until it shows its home page, and ends it."""
+        address = f"http://127.0.0.1:{server.split()[-1]}/"
         wait = f"until curl --silent --fail {address}; do kill -0 $!; sleep 0.2; done"
         shell = self.run("sh", "-ec", f"setsid env {server} & {wait}; kill -- -$!")
         assert "</html>" in shell.stdout, shell.stderr
