@@ -1308,8 +1308,8 @@ FRENCH: dict[str, str] = {
     "The header of each lock names it: Dependabot looks there.": (
         "L'en-tête de chaque verrou la nomme : c'est là que Dependabot regarde."
     ),
-    'What may stand in requirements.in: django, celery[redis], "wagtail>=7,<8"': (
-        'Ce que requirements.in peut contenir : django, celery[redis], "wagtail>=7,<8"'
+    'What may stand in requirements.in: django, celery[redis], "django>=5.2,<5.3"': (
+        'Ce que requirements.in peut contenir : django, celery[redis], "django>=5.2,<5.3"'
     ),
     "Renews the lists of all packages, with the version and the fingerprint of each.": (
         "Refait les listes de tous les paquets, avec la version et l'empreinte de chacun."
@@ -1342,10 +1342,10 @@ FRENCH: dict[str, str] = {
     "add needs the name of a package: ./packages.sh add NAME": (
         "add exige le nom d'un paquet : ./packages.sh add NOM"
     ),
-    '"{name}" is not the name of a package: write it as pypi.org does, as django or '
-    '"wagtail>=7,<8".': (
-        "« {name} » n'est pas un nom de paquet : écrivez-le comme sur pypi.org, django ou "
-        '"wagtail>=7,<8" par exemple.'
+    '"{name}" is not the name of a package: write django, say, or with a choice of '
+    'versions "django>=5.2,<5.3".': (
+        "« {name} » n'est pas un nom de paquet : écrivez django, par exemple, ou avec un choix "
+        'de versions "django>=5.2,<5.3".'
     ),
     "{name} stands in requirements.in already: ./packages.sh upgrade {name}, or change its "
     "line there.": (
@@ -2793,10 +2793,9 @@ FRENCH: dict[str, str] = {
     ),
     "Adds and upgrades packages: ./packages.sh": "Ajoute et met à jour les paquets : ./packages.sh",
     # requirements.in
-    "What the site needs by name. ./packages.sh add NAME adds to it; after a change by hand, "
-    "./packages.sh writes requirements.txt anew.": (
-        "Ce que le site demande par son nom. ./packages.sh add NOM en ajoute ; après un "
-        "changement à la main, ./packages.sh réécrit requirements.txt."
+    "What the site asks for by name. After a change, ./packages.sh writes requirements.txt anew.": (
+        "Ce que le site demande par son nom. Après un changement, ./packages.sh réécrit "
+        "requirements.txt."
     ),
     "Long-term support until April 2028; runs on Python 3.10 to 3.14": (
         "Suivi à long terme jusqu'en avril 2028 ; de Python 3.10 à 3.14"
@@ -2819,7 +2818,7 @@ FRENCH: dict[str, str] = {
     "Packages for a machine without a network: venv/bin/pip download": (
         "Les paquets d'une machine sans réseau : venv/bin/pip download"
     ),
-    "Your own": "Les vôtres",
+    "Your own: ./packages.sh add NAME": "Les vôtres : ./packages.sh add NOM",
     # <slug>/dot_env.py
     "Reads .env for the settings, and says in a sentence what is wrong with it: never a value.": (
         "Lit .env pour les réglages, et dit d'une phrase ce qui n'y va pas, sans jamais montrer une"

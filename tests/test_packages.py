@@ -142,7 +142,7 @@ def test_a_line_taken_out_by_hand_goes_from_the_lock(packages: Packages) -> None
         ),
         (
             ["add", "photo", "./photo"],
-            '"./photo" is not the name of a package: write it as pypi.org does, as django or "wagtail>=7,<8".',
+            '"./photo" is not the name of a package: write django, say, or with a choice of versions "django>=5.2,<5.3".',
         ),
         (
             ["upgrade", "photo"],

@@ -14,7 +14,7 @@ WANTED = CODE / "requirements.in"
 LOCKS = (CODE / "requirements.txt", CODE / "requirements-dev.txt")
 #: The header of each lock names it: Dependabot looks there.
 COMPILE = "pip compile --universal --python-version 3.10 --generate-hashes --no-annotate {name}.in -o {name}.txt"
-#: What may stand in requirements.in: django, celery[redis], "wagtail>=7,<8"
+#: What may stand in requirements.in: django, celery[redis], "django>=5.2,<5.3"
 REQUIREMENT = re.compile(r"([A-Za-z0-9][\w.-]*)(\[[\w,.-]+\])?([<>=!~].+)?")
 
 
@@ -66,7 +66,7 @@ def changes(asked, known):
     """_("The new text of requirements.in, and uv's options.")"""
     text = WANTED.read_text(encoding="utf-8")
     if asked.action == "add":
-        return text + new_lines(asked.names, text), ()
+        return added(asked.names, text), ()
     if asked.action == "upgrade":
         return text, upgrades(asked.names, known)
     if asked.action:
@@ -75,19 +75,19 @@ def changes(asked, known):
     return text, ()
 
 
-def new_lines(names, text):
+def added(names, text):
     if not names:
         raise Failed(_py("add needs the name of a package: ./packages.sh add NAME"))
     there = {normal(name) for name in re.findall(r"^[\w.-]+", text, re.MULTILINE)}
     for name in names:
         found = REQUIREMENT.fullmatch(name)
         if not found:
-            error = _py("\"{name}\" is not the name of a package: write it as pypi.org does, as django or \"wagtail>=7,<8\".")
+            error = _py("\"{name}\" is not the name of a package: write django, say, or with a choice of versions \"django>=5.2,<5.3\".")
             raise Failed(error, name=name)
         if normal(found[1]) in there:
             error = _py("{name} stands in requirements.in already: ./packages.sh upgrade {name}, or change its line there.")
             raise Failed(error, name=found[1])
-    return "".join(f"{name}\n" for name in names)
+    return "\n".join([text.rstrip(), *names, ""])
 
 
 def upgrades(names, known):
