@@ -114,7 +114,9 @@ def test_the_first_release_says_how_to_start(served: Server) -> None:
     assert start[1] == f"{served.path}/current/venv/bin/supervisord -c {served.config}"
     for name, mode in ((".env", 0o600), ("web_interface.conf", 0o600)):
         assert (served.path / name).stat().st_mode & 0o777 == mode
+    # What its developers have for themselves is not there.
     assert (served.path / "current" / "deploy" / "local.conf").read_text() == ""
+    assert not (served.path / "current" / "venv" / "bin" / "ruff").exists()
     assert re.search(r"^SECRET_KEY=[\w-]{64}$", (served.path / ".env").read_text(), re.MULTILINE)
     # Django's warnings about http are there to be read.
     assert "(security.W008)" in served.first.stdout
