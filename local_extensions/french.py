@@ -2868,8 +2868,8 @@ FRENCH: dict[str, str] = {
         "Ce qu'une page a coûté, à côté de la page : là où ./bootstrap.sh --dev l'a installé, et "
         "jamais sans DEBUG."
     ),
-    "A tab opens it. In tests it is never there, for they run without DEBUG.": (
-        "Un onglet l'ouvre. Dans les tests, elle n'est jamais là : ils tournent sans DEBUG."
+    "Open, it hides a part of the page: a tab opens it.": (
+        "Ouverte, elle cache une partie de la page : un onglet l'ouvre."
     ),
     "What the site writes is for itself and its group: the database holds its visitors' data. What"
     " visitors may read gets its own rights: static files and uploads, and their folders.": (

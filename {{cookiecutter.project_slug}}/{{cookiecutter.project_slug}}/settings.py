@@ -58,8 +58,8 @@ if DEBUG and find_spec("debug_toolbar"):
     INSTALLED_APPS.append("debug_toolbar")
     MIDDLEWARE.insert(0, "debug_toolbar.middleware.DebugToolbarMiddleware")
     INTERNAL_IPS = ["127.0.0.1"]
-    #: A tab opens it. In tests it is never there, for they run without DEBUG.
-    DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True, "IS_RUNNING_TESTS": False}
+    #: Open, it hides a part of the page: a tab opens it.
+    DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
 
 ROOT_URLCONF = "{{ cookiecutter.project_slug }}.urls"
 
