@@ -1285,6 +1285,9 @@ FRENCH: dict[str, str] = {
     "it is no such address": "ce n'est pas une telle adresse",
     "ADMINS is empty": "ADMINS est vide",
     "Nobody's holiday note answers it.": "Aucun message d'absence n'y répond.",
+    "Without what a terminal would obey, or a mail cannot hold.": (
+        "Sans ce à quoi un terminal obéirait, ou qu'un courriel ne peut contenir."
+    ),
     "By the rules of django-environ, which the settings read it with.": (
         "Selon les règles de django-environ, par lequel les réglages le lisent."
     ),
@@ -1309,9 +1312,6 @@ FRENCH: dict[str, str] = {
     ),
     "The file with a dot for each time that this mail has come again.": (
         "Le fichier qui a un point pour chaque fois que ce courriel est revenu."
-    ),
-    "Without what a terminal would obey, or a mail cannot hold.": (
-        "Sans ce à quoi un terminal obéirait, ou qu'un courriel ne peut contenir."
     ),
     "The last lines of a log, which may be of any program; empty where there is none.": (
         "Les dernières lignes d'un journal, qui peut être de n'importe quel programme ; rien là "

@@ -108,7 +108,7 @@ class Alerts:
         """_("The description has the time of the next try: deploy/supervisor_plugin/retries.py.")"""
         name = rpc.name(program)
         since = mails.shown(self.known[name]["since"])
-        log = program["stderr_logfile"] or program["stdout_logfile"]
+        log = Path(program["stderr_logfile"] or program["stdout_logfile"]).resolve()
         said = _py("{name} is dead since {time}: {reason}")
         said = said.format(name=name, time=since, reason=program["description"])
         title = _py("The last lines of {log}:")

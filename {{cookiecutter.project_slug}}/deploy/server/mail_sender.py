@@ -69,16 +69,15 @@ def age(path):
 
 
 def drop_old():
-    for mail in [mail for mail in waiting() if age(mail) > DAY] + waiting()[:-MOST]:
-        log(_py("Dropped, for it could not be sent: {mail}"), mail=subject_of(mail))
-        mail.unlink(missing_ok=True)
+    found = waiting()
+    kept = [mail for mail in found if age(mail) < DAY][-MOST:]
+    for mail in [mail for mail in found if mail not in kept]:
+        subject, _, _ = mail.read_text("utf-8").partition("\n")
+        log(_py("Dropped, for it could not be sent: {mail}"), mail=subject)
+        mail.unlink()
     for path in FOLDER.glob(".*"):
         if age(path) > DAY:
             path.unlink()
-
-
-def subject_of(mail):
-    return mail.read_text("utf-8").partition("\n")[0] if mail.exists() else mail.name
 
 
 def sent(mail):
@@ -130,7 +129,7 @@ def delivery():
     except (ValueError, environ.ImproperlyConfigured):
         raise OSError(_py("it is no such address")) from None
     if ".smtp." not in config["EMAIL_BACKEND"]:
-        yield lambda subject, text: log(f"[{DOMAIN}] {subject}\n{text}")
+        yield lambda subject, text: log(f"[{DOMAIN}] {subject}\n{printable(text)}")
         return
     if not admins:
         raise OSError(_py("ADMINS is empty"))
@@ -142,11 +141,19 @@ def delivery():
         message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=DOMAIN)
         #: Nobody's holiday note answers it.
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(text)
+        message.set_content(printable(text))
         server.send_message(message)
 
     with connection(config) as server:
         yield send
+
+
+def printable(text):
+    """_("Without what a terminal would obey, or a mail cannot hold.")"""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\ufffd"
+        for letter in text
+    )
 
 
 def connection(config):

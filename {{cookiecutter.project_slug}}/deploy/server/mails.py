@@ -19,21 +19,13 @@ def put(folder, subject, text, once=None):
         return
     #: What begins with a dot is no mail: half of one is never sent.
     new = folder / f".{mail.name}.{os.getpid()}-{threading.get_ident()}"
-    new.write_text(f"{' '.join(subject.split())}\n{printable(text)}\n", "utf-8")
+    new.write_text(f"{' '.join(subject.split())}\n{text}\n", "utf-8", "replace")
     new.replace(mail)
 
 
 def again(mail):
     """_("The file with a dot for each time that this mail has come again.")"""
     return mail.with_name(f".{mail.name}.again")
-
-
-def printable(text):
-    """_("Without what a terminal would obey, or a mail cannot hold.")"""
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else "\ufffd"
-        for letter in text
-    )
 
 
 def tail(log):
