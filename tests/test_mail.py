@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 ADMINS = "Zoé <zoe@example.org>, ada@example.org"
 GROUP = "gu-post"
+MASTERS = {f"{GROUP}:master-1", f"{GROUP}:master-2"}
 # An error, one in another place, a mail, and a page that has nothing to do with all that.
 PAGES = """
 from django.core.mail import send_mail
@@ -236,7 +237,7 @@ def test_a_death_is_told_and_the_return(stopped: Site) -> None:
         stopped.supervisorctl("rolling_restart", "all", check=True)
         with broken(stopped):
             stopped.supervisorctl("restart", f"{GROUP}:*")
-            eventually(lambda: len(inbox.mails) > 0 and names(inbox, "dead") == MASTERS, 40)
+            eventually(lambda: len(inbox.mails) > 0 and inbox.programs("dead") == MASTERS, 40)
             [mail] = [mail for mail in inbox.mails if "master-1" in mail["Subject"]]
             text = mail.get_content()
             assert re.search(
@@ -253,7 +254,7 @@ def test_a_death_is_told_and_the_return(stopped: Site) -> None:
             time.sleep(7)
             assert len(inbox.mails) == told
         stopped.supervisorctl("start", f"{GROUP}:*", check=True)
-        eventually(lambda: names(inbox, "runs again") == MASTERS, 40)
+        eventually(lambda: inbox.programs("runs again") == MASTERS, 40)
         # A death within the hour of the last is not told, nor is the return from it.
         told = len(inbox.mails)
         with broken(stopped):
@@ -264,15 +265,6 @@ def test_a_death_is_told_and_the_return(stopped: Site) -> None:
         stopped.supervisorctl("stop", f"{GROUP}:master-2", check=True)
         time.sleep(17)
         assert inbox.subjects()[told:] == []
-
-
-MASTERS = {f"{GROUP}:master-1", f"{GROUP}:master-2"}
-
-
-def names(inbox: Inbox, what: str) -> set[str]:
-    """Of the programs whose mails say that."""
-    found = [re.fullmatch(rf"\[\S+\] (.*): {what}", each) for each in inbox.subjects()]
-    return {name for each in found if each for name in each[1].split(", ")}
 
 
 def test_a_death_on_a_full_disk_is_told(stopped: Site) -> None:
@@ -288,7 +280,7 @@ def test_a_death_on_a_full_disk_is_told(stopped: Site) -> None:
             start(stopped, inbox.url)
             with broken(stopped):
                 stopped.supervisorctl("restart", f"{GROUP}:master-1")
-                eventually(lambda: names(inbox, "dead") == {f"{GROUP}:master-1"}, 30)
+                eventually(lambda: inbox.programs("dead") == {f"{GROUP}:master-1"}, 30)
                 time.sleep(6)
                 assert len(inbox.mails) == 1
     finally:

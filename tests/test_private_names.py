@@ -21,7 +21,7 @@ import socket
 import inspect
 from supervisor import (
     datatypes, events, http, loggers, options, process as processes, rpcinterface, states,
-    supervisord as daemon, supervisorctl, xmlrpc,
+    supervisord as daemon, supervisorctl,
 )
 from supervisor.medusa import auth_handler, http_server
 from supervisor.socket_manager import SocketManager
@@ -31,7 +31,7 @@ server_options = options.ServerOptions()
 server_options.realize(["-c", "deploy/supervisord.conf"])
 server_options.make_logger()
 supervisord = Supervisor(server_options)
-(config,) = server_options.process_group_configs
+(config,) = [each for each in server_options.process_group_configs if each.name != "alerts"]
 supervisord.add_process_group(config)
 group = supervisord.process_groups[config.name]
 process = next(iter(group.processes.values()))
@@ -217,7 +217,6 @@ def calls(name, *functions):
         "ProcessStates": "has(states.ProcessStates, 'FATAL', 'RUNNING')",
         "ServerOptions.realize": "server_options.configfile.endswith('supervisord.conf')",
         "ServerOptions.stderr": "has(server_options.stderr, 'write')",
-        "SupervisorTransport": "xmlrpc.SupervisorTransport(serverurl='unix:///ctl.sock')",
     },
 )
 GUNICORN: Probes = (

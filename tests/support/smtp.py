@@ -1,5 +1,6 @@
 """Mail servers: one that takes mails, one that says nothing."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,11 @@ class Inbox:
 
     def subjects(self) -> list[str]:
         return [str(mail["Subject"]) for mail in self.mails]
+
+    def programs(self, what: str) -> set[str]:
+        """Those of whom a mail says that."""
+        found = [re.fullmatch(rf"\[\S+\] (.*): {what}", each) for each in self.subjects()]
+        return {name for each in found if each for name in each[1].split(", ")}
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """aiosmtpd calls it for each mail."""

@@ -131,9 +131,11 @@ def note(site, text):
 
 def tell_of_failure(site, failure):
     """_("ADMINS get it by mail, once an hour at most; and once when a copy is made again.")"""
+    last = "-"
     with suppress(OSError):
         (site.var / FAILED).touch()
-        [last] = copies(site)[-1:] or ["-"]
+        [last] = copies(site)[-1:] or [last]
+    with suppress(OSError):
         said = _py("The last copy: {copy}")
         said = f"{failure}\n\n{said.format(copy=last)}"
         text = f"{said}\n\n{mails.tail(site.var / LOG)}"
