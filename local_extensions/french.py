@@ -1255,10 +1255,10 @@ FRENCH: dict[str, str] = {
         "Envoie ceux dont c'est le moment. Ceux qui ne peuvent partir restent pour la prochaine "
         "fois."
     ),
-    "The mails in {folder} wait, for EMAIL_URL of {env} leads to no server that takes them: "
-    "{reason}": (
+    "The mails in {folder} wait, for EMAIL_URL of {env} leads to no server that takes them "
+    "({reason}).": (
         "Les courriels de {folder} attendent, car EMAIL_URL de {env} ne mène à aucun serveur qui "
-        "les prenne : {reason}"
+        "les prenne ({reason})."
     ),
     "BlockingIOError: another is sending them.": (
         "BlockingIOError : un autre est en train de les envoyer."

@@ -21,7 +21,7 @@ import socket
 import inspect
 from supervisor import (
     datatypes, events, http, loggers, options, process as processes, rpcinterface, states,
-    supervisord as daemon, supervisorctl,
+    supervisord as daemon, supervisorctl, xmlrpc,
 )
 from supervisor.medusa import auth_handler, http_server
 from supervisor.socket_manager import SocketManager
@@ -31,7 +31,8 @@ server_options = options.ServerOptions()
 server_options.realize(["-c", "deploy/supervisord.conf"])
 server_options.make_logger()
 supervisord = Supervisor(server_options)
-(config,) = [each for each in server_options.process_group_configs if each.name != "alerts"]
+configs = server_options.process_group_configs
+(config,) = [each for each in configs if hasattr(each, "socket_config")]
 supervisord.add_process_group(config)
 group = supervisord.process_groups[config.name]
 process = next(iter(group.processes.values()))
@@ -92,7 +93,7 @@ def calls(name, *functions):
         ),
         "RPCError.text": "xmlrpc.RPCError(xmlrpc.Faults.CANT_REREAD).text == 'CANT_REREAD'",
         "Faults.CANT_REREAD": "calls('CANT_REREAD', commands.reloadConfig)",
-        "options.process_group_configs": "server_options.process_group_configs == [config]",
+        "options.process_group_configs": "config in server_options.process_group_configs",
         "options.server_configs": (
             "all('file' in each or {'host', 'port'} <= {*each}"
             " for each in server_options.server_configs)"

@@ -37,7 +37,7 @@ class Inbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """aiosmtpd calls it for each mail."""
         mail = message_from_bytes(envelope.content.replace(b"\r\n", b"\n"), policy=policy.default)
-        self.mails.append(mail)  # type: ignore[arg-type]
+        self.mails.append(mail)
         self.recipients.append(envelope.rcpt_tos)
         return "250 OK"
 

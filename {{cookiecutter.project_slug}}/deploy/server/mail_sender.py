@@ -43,7 +43,7 @@ def send_waiting():
             try:
                 send_each(due)
             except OSError as error:
-                text = _py("The mails in {folder} wait, for EMAIL_URL of {env} leads to no server that takes them: {reason}")
+                text = _py("The mails in {folder} wait, for EMAIL_URL of {env} leads to no server that takes them ({reason}).")
                 raise Failed(text, folder=FOLDER, env=ENV, reason=error) from None
 
 
