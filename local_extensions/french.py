@@ -1255,9 +1255,9 @@ FRENCH: dict[str, str] = {
         "Envoie ceux dont c'est le moment. Ceux qui ne peuvent partir restent pour la prochaine "
         "fois."
     ),
-    "The mails in {folder} wait, for EMAIL_URL of {env} leads to no server that takes them "
+    "The mails in {folder} have to wait, for EMAIL_URL of {env} leads to no server that takes them "
     "({reason}).": (
-        "Les courriels de {folder} attendent, car EMAIL_URL de {env} ne mène à aucun serveur qui "
+        "Les courriels de {folder} doivent attendre, car EMAIL_URL de {env} ne mène à aucun serveur qui "
         "les prenne ({reason})."
     ),
     "BlockingIOError: another is sending them.": (
@@ -1282,15 +1282,20 @@ FRENCH: dict[str, str] = {
         "Donne la fonction qui envoie un sujet et un texte, comme le dit EMAIL_URL ; tout ce qui "
         "n'est pas SMTP est écrit dans le journal."
     ),
-    "it is no such address": "ce n'est pas une telle adresse",
     "ADMINS is empty": "ADMINS est vide",
     "Nobody's holiday note answers it.": "Aucun message d'absence n'y répond.",
     "Without what a terminal would obey, or a mail cannot hold.": (
         "Sans ce à quoi un terminal obéirait, ou qu'un courriel ne peut contenir."
     ),
-    "By the rules of django-environ, which the settings read it with.": (
-        "Selon les règles de django-environ, par lequel les réglages le lisent."
+    "EMAIL_URL as Django's settings, ADMINS and the sender: by the rules of django-environ, "
+    "which the settings read it with.": (
+        "EMAIL_URL comme réglages de Django, les ADMINS et l'expéditeur : selon les règles de "
+        "django-environ, par lequel les réglages le lisent."
     ),
+    "Imported here: it takes memory, and most days there is nothing to send.": (
+        "Importé ici : il prend de la mémoire, et presque tous les jours il n'y a rien à envoyer."
+    ),
+    "it is no such address": "ce n'est pas une telle adresse",
     # deploy/server/mails.py
     "The mails to ADMINS. Whoever has one to send puts it into var/mails, which takes no "
     "time; deploy/server/mail_sender.py sends it.": (

@@ -83,7 +83,7 @@ MESSAGES = (
     ),
     "This request hangs, and its worker ends: %s",
     (
-        "The mails in {folder} wait, for EMAIL_URL of {env} leads to no server that takes them"
+        "The mails in {folder} have to wait, for EMAIL_URL of {env} leads to no server that takes them"
         " ({reason})."
     ),
     "Failed login from %s as %s",

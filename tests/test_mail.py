@@ -181,7 +181,7 @@ def test_no_page_waits_for_the_mail_of_its_error(stopped: Site) -> None:
     assert stopped.get("/elsewhere").status == 500
     done = stopped.python("deploy/server", "mail_sender", check=False)
     folder = f"{stopped.path}/var/mails"
-    said = f"The mails in {folder} wait, for EMAIL_URL of {stopped.path}/.env leads to no server"
+    said = f"The mails in {folder} have to wait, for EMAIL_URL of {stopped.path}/.env leads to no server"
     assert done.returncode == 1
     assert done.stderr.startswith(said)
     assert done.stderr.endswith("Connection refused).\n")

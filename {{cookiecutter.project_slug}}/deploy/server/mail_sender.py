@@ -13,8 +13,6 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
 
-import environ
-
 from . import mails
 from .commands import Failed
 from .facts import DOMAIN
@@ -43,7 +41,7 @@ def send_waiting():
             try:
                 send_each(due)
             except OSError as error:
-                text = _py("The mails in {folder} wait, for EMAIL_URL of {env} leads to no server that takes them ({reason}).")
+                text = _py("The mails in {folder} have to wait, for EMAIL_URL of {env} leads to no server that takes them ({reason}).")
                 raise Failed(text, folder=FOLDER, env=ENV, reason=error) from None
 
 
@@ -122,12 +120,7 @@ def send_now(subject, text):
 @contextmanager
 def delivery():
     """_("Gives the function that sends a subject and a text, as EMAIL_URL says; all that is not SMTP is written to the log.")"""
-    values = read_env()
-    admins, sender = values.get("ADMINS"), values.get("DEFAULT_FROM_EMAIL")
-    try:
-        config = environ.Env.email_url_config(values.get("EMAIL_URL") or "consolemail:")
-    except (ValueError, environ.ImproperlyConfigured):
-        raise OSError(_py("it is no such address")) from None
+    config, admins, sender = read_env()
     if ".smtp." not in config["EMAIL_BACKEND"]:
         yield lambda subject, text: log(f"[{DOMAIN}] {subject}\n{printable(text)}")
         return
@@ -175,11 +168,18 @@ def connection(config):
 
 
 def read_env():
-    """_("By the rules of django-environ, which the settings read it with.")"""
-    values = type("Values", (environ.Env,), {"ENVIRON": {}})
+    """_("EMAIL_URL as Django's settings, ADMINS and the sender: by the rules of django-environ, which the settings read it with.")"""
+    #: Imported here: it takes memory, and most days there is nothing to send.
+    import environ
+
     text = ENV.read_text("utf-8-sig", errors="replace") if ENV.exists() else ""
-    values.read_env(io.StringIO("\n".join(LINE.findall(text))))
-    return values.ENVIRON
+    env = type("Env", (environ.Env,), {"ENVIRON": {}})
+    env.read_env(io.StringIO("\n".join(LINE.findall(text))))
+    url, *others = map(env.ENVIRON.get, NAMES.split("|"))
+    try:
+        return env.email_url_config(url or "consolemail:"), *others
+    except (ValueError, environ.ImproperlyConfigured):
+        raise OSError(_py("it is no such address")) from None
 
 
 def log(text, **values):
