@@ -651,10 +651,8 @@ FRENCH: dict[str, str] = {
     "What was told, for the alerts that come after these": (
         "Ce qui a été dit, pour qui prendra la suite"
     ),
-    "Of each program, one death in so many seconds is told; one that has run for so many is "
-    "back.": (
-        "De chaque programme, une mort au plus est annoncée en tant de secondes ; celui qui "
-        "tourne depuis tant de secondes est revenu."
+    "Whoever has run for so many seconds is back.": (
+        "Qui tourne depuis tant de secondes est revenu."
     ),
     "After a mail server that takes nothing, the next try": (
         "Après un serveur de courriel qui ne prend rien, le prochain essai"
@@ -687,6 +685,7 @@ FRENCH: dict[str, str] = {
     "{name} runs since {start}; it was dead since {time}.": (
         "{name} tourne depuis {start} ; il était mort depuis {time}."
     ),
+    "Returns whether it was sent.": "Renvoie si c'est parti.",
     # deploy/server/backup.py
     "Copies the site's data while the site goes on, and keeps the copies of a week.": (
         "Copie les données du site pendant qu'il tourne, et garde les copies d'une semaine."
@@ -1246,10 +1245,11 @@ FRENCH: dict[str, str] = {
         "Secondes qu'un serveur de courriel peut prendre pour chaque réponse, et tous les "
         "courriels ensemble avant que les autres attendent la prochaine fois"
     ),
-    "The same error is told at most once in so many seconds. What could not be sent for a "
-    "day is dropped, and so is what is more than this.": (
-        "La même erreur est dite au plus une fois en tant de secondes. Ce qui n'a pu partir en "
-        "un jour est abandonné, et ce qui dépasse ce nombre aussi."
+    "The same error, or the death of the same program, is told at most once in so many "
+    "seconds. What could not be sent for a day is dropped, and so is what is more than this.": (
+        "La même erreur, ou la mort du même programme, est dite au plus une fois en tant de "
+        "secondes. Ce qui n'a pu partir en un jour est abandonné, et ce qui dépasse ce nombre "
+        "aussi."
     ),
     "Sends those that are due. Those that cannot be sent stay for the next time.": (
         "Envoie ceux dont c'est le moment. Ceux qui ne peuvent partir restent pour la prochaine "
@@ -1265,6 +1265,9 @@ FRENCH: dict[str, str] = {
     ),
     "From the oldest to the newest.": "Du plus ancien au plus récent.",
     "Dropped, for it could not be sent: {mail}": "Abandonné, car il n'a pu partir : {mail}",
+    "Its subject and its text, with a line end between.": (
+        "Son sujet et son texte, séparés par une fin de ligne."
+    ),
     "The file whose time is that of the last mail of this name.": (
         "Le fichier dont l'heure est celle du dernier courriel de ce nom."
     ),

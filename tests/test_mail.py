@@ -279,7 +279,7 @@ def test_a_death_on_a_full_disk_is_told(stopped: Site) -> None:
         path.unlink()
     if folder.exists():
         folder.rmdir()
-    folder.touch()
+    folder.symlink_to(folder / "nowhere")
     try:
         with mail_server() as inbox:
             start(stopped, inbox.url)

@@ -14,8 +14,8 @@ from .commands import Failed
 VAR = (Path(__file__).parents[2] / "var").resolve()
 #: What was told, for the alerts that come after these
 KNOWN = VAR / "alerts.json"
-#: Of each program, one death in so many seconds is told; one that has run for so many is back.
-HOUR, BACK_SECONDS = 3600, 10
+#: Whoever has run for so many seconds is back.
+BACK_SECONDS = 10
 #: After a mail server that takes nothing, the next try
 RETRY_SECONDS = 60
 
@@ -24,7 +24,7 @@ def main(words):
     alerts = Alerts()
     for _ in events():
         alerts.look()
-        alerts.send()
+        alerts.tries(mail_sender.send_waiting)
 
 
 def events():
@@ -80,7 +80,8 @@ class Alerts:
         known = self.known.setdefault(rpc.name(program), new)
         if not known["since"]:
             known.update(since=program["now"], told=False)
-        return not known["told"] and program["now"] - known["mailed"] >= HOUR
+        long_ago = program["now"] - known["mailed"] >= mail_sender.HOUR
+        return long_ago and not known["told"]
 
     def is_back(self, program):
         known = self.known.get(rpc.name(program), {"since": 0})
@@ -123,14 +124,13 @@ class Alerts:
             time=mails.shown(self.known[name]["since"]),
         )
 
-    def send(self):
-        if time.monotonic() >= self.next_try:
-            self.tries(mail_sender.send_waiting)
-
-    def tries(self, action, *words):
+    def tries(self, send, *words):
+        """_("Returns whether it was sent.")"""
+        if time.monotonic() < self.next_try:
+            return False
         try:
-            action(*words)
-        except (Failed, OSError) as failure:
+            send(*words)
+        except (Failed, LookupError, OSError, ValueError) as failure:
             mail_sender.log(str(failure))
             self.next_try = time.monotonic() + RETRY_SECONDS
             return False

@@ -25,7 +25,7 @@ NAMES = "EMAIL_URL|ADMINS|DEFAULT_FROM_EMAIL"
 LINE = re.compile(rf"^[ \t]*((?:export )?(?:{NAMES})=.*)", re.MULTILINE)
 #: Seconds that a mail server may take for each answer, and all mails together before the others wait for the next time
 TIMEOUT, PATIENCE = 10, 30
-#: The same error is told at most once in so many seconds. What could not be sent for a day is dropped, and so is what is more than this.
+#: The same error, or the death of the same program, is told at most once in so many seconds. What could not be sent for a day is dropped, and so is what is more than this.
 HOUR, DAY, MOST = 3600, 86_400, 100
 
 
@@ -70,12 +70,17 @@ def drop_old():
     found = waiting()
     kept = [mail for mail in found if age(mail) < DAY][-MOST:]
     for mail in [mail for mail in found if mail not in kept]:
-        subject, _, _ = mail.read_text("utf-8").partition("\n")
+        subject, _, _ = read(mail)
         log(_py("Dropped, for it could not be sent: {mail}"), mail=subject)
         mail.unlink()
     for path in FOLDER.glob(".*"):
         if age(path) > DAY:
             path.unlink()
+
+
+def read(mail):
+    """_("Its subject and its text, with a line end between.")"""
+    return mail.read_text("utf-8", "replace").partition("\n")
 
 
 def sent(mail):
@@ -94,7 +99,7 @@ def send_each(due):
         for mail in due:
             if time.monotonic() > deadline:
                 break
-            subject, _, text = mail.read_text("utf-8").partition("\n")
+            subject, _, text = read(mail)
             with suppress(FileNotFoundError):
                 sentence = _py("The same has come again since, {number} times.")
                 number = mails.again(mail).stat().st_size
