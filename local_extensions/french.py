@@ -168,6 +168,19 @@ FRENCH: dict[str, str] = {
         " https, http est redirigé. off sur un poste de travail."
     ),
     "Names under which the site answers": "Les noms auxquels le site répond",
+    "How mails leave the site. consolemail:// prints them to the log. On a server: "
+    "smtp+tls://USER:PASSWORD@smtp.example.org:587, with %40 for @ and the like in USER and "
+    "PASSWORD.": (
+        "Par où partent les courriels du site. consolemail:// les écrit dans le journal. Sur un "
+        "serveur : smtp+tls://USER:PASSWORD@smtp.example.org:587, avec %40 pour @, et ainsi de "
+        "suite, dans USER et PASSWORD."
+    ),
+    "Who is told of errors, of what dies, and of a copy that fails: addresses, with a comma "
+    "between": (
+        "Qui est averti des erreurs, de ce qui meurt et d'une copie qui échoue : des adresses, "
+        "séparées par des virgules"
+    ),
+    "From whom the mails of the site come": "L'expéditeur des courriels du site",
     # .gitattributes
     "A shell runs no script whose lines end as those of Windows.": (
         "Aucun shell ne lance un script dont les lignes finissent comme sous Windows."
@@ -648,14 +661,63 @@ FRENCH: dict[str, str] = {
         "Python a reçu ce dossier : ses modules s'importent comme ceux d'un paquet. Les liens"
         " restent : les chemins de la configuration passent par current."
     ),
+    # deploy/server/alerts.py
+    "An event listener of supervisord's: tells ADMINS what died and what is back, and sends "
+    "what waits in var/mails. Protocol: supervisord.org/events.html": (
+        "Un écouteur d'évènements de supervisord : il dit aux ADMINS ce qui est mort et ce qui "
+        "est revenu, et envoie ce qui attend dans var/mails. Le protocole : "
+        "supervisord.org/events.html"
+    ),
+    "What was told, for the alerts that come after these": (
+        "Ce qui a été dit, pour qui prendra la suite"
+    ),
+    "Whoever has run for so many seconds is back.": (
+        "Qui tourne depuis tant de secondes est revenu."
+    ),
+    "After a mail server that takes nothing, the next try": (
+        "Après un serveur de courriel qui ne prend rien, le prochain essai"
+    ),
+    "Each tells to look; which one it is does not matter. They end with supervisord.": (
+        "Chacun dit de regarder ; peu importe lequel. Ils finissent avec supervisord."
+    ),
+    "Looks at what is, not at what happened: nothing is missed while it restarts itself.": (
+        "Regarde ce qui est, non ce qui s'est passé : rien ne lui échappe pendant qu'il "
+        "redémarre lui-même."
+    ),
+    "By name: since when it is dead, whether that was told, and when one of its deaths was "
+    "told last": (
+        "Par nom : depuis quand il est mort, si cela a été dit, et quand une de ses morts a été "
+        "annoncée pour la dernière fois"
+    ),
+    "It is on its way up or down.": "Il démarre ou s'arrête.",
+    "{names}: dead": "{names} : mort",
+    "{names}: runs again": "{names} : tourne de nouveau",
+    "Whether that is to be told now.": "Si c'est à dire maintenant.",
+    "Returns whether it could be.": "Renvoie si cela s'est pu.",
+    "A full disk kills programs, too: then it is sent without being written.": (
+        "Un disque plein tue aussi des programmes : le courriel part alors sans avoir été écrit."
+    ),
+    "The description has the time of the next try: deploy/supervisor_plugin/retries.py.": (
+        "La description a l'heure du prochain essai : deploy/supervisor_plugin/retries.py."
+    ),
+    "{name} is dead since {time}: {reason}": "{name} est mort depuis {time} : {reason}",
+    "The last lines of {log}:": "Les dernières lignes de {log} :",
+    "{name} runs since {start}; it was dead since {time}.": (
+        "{name} tourne depuis {start} ; il était mort depuis {time}."
+    ),
+    "Returns whether it was sent.": "Renvoie si c'est parti.",
     # deploy/server/backup.py
     "Copies the site's data while the site goes on, and keeps the copies of a week.": (
         "Copie les données du site pendant qu'il tourne, et garde les copies d'une semaine."
     ),
     "The copies of as many days stay.": "Les copies d'autant de jours restent.",
+    "In var/: a line for each copy; and what is there after one that failed": (
+        "Dans var/ : une ligne par copie ; et ce qui s'y trouve après une copie qui a échoué"
+    ),
     "Copies the data of the site on this server into a folder of var/backups; the site goes on.": (
         "Copie les données du site de ce serveur dans un dossier de var/backups ; le site continue."
     ),
+    "The copy is {copy}": "La copie est {copy}",
     "Root's copies would be in the way of the next night's.": (
         "Des copies appartenant à root gêneraient celle de la nuit suivante."
     ),
@@ -666,7 +728,6 @@ FRENCH: dict[str, str] = {
         "Une autre copie est en cours dans {folder} : attendez qu'elle soit finie."
     ),
     "Copying the data": "Copie des données",
-    "The copy is {copy}": "La copie est {copy}",
     "It gets its name when it is whole; the older ones go last.": (
         "Elle reçoit son nom une fois entière ; les anciennes partent en dernier."
     ),
@@ -689,6 +750,17 @@ FRENCH: dict[str, str] = {
         "De la plus ancienne à la plus récente, avec ce que deploy/restore.sh a remplacé."
     ),
     "One line a day: it needs no rotation.": "Une ligne par jour : rien à faire tourner.",
+    "ADMINS get it by mail, once an hour at most; and once when a copy is made again.": (
+        "Les ADMINS le reçoivent par courriel, une fois par heure au plus ; et une fois quand "
+        "une copie se fait de nouveau."
+    ),
+    "The last copy: {copy}": "La dernière copie : {copy}",
+    "No copy of the data": "Aucune copie des données",
+    "The data are copied again": "Les données sont de nouveau copiées",
+    "At once, for supervisord may not run; what cannot be sent waits for it.": (
+        "Tout de suite, car supervisord ne tourne peut-être pas ; ce qui ne peut partir l'attend."
+    ),
+    "Telling ADMINS": "Avertissement des ADMINS",
     # deploy/server/bootstrap.py
     "Sets the site up where its code lies: venv, secrets, database, static files. Only what is"
     " missing is done.": (
@@ -975,9 +1047,7 @@ FRENCH: dict[str, str] = {
         "Les liens de ce chemin restent : par current, les phrases ci-dessous ne nomment aucune"
         " version."
     ),
-    "supervisord may take this long to answer, and the site to come up.": (
-        "Le temps laissé à supervisord pour répondre, et au site pour démarrer."
-    ),
+    "The site may take this long to come up.": "Le site peut prendre ce temps pour démarrer.",
     "A supervisord that hangs would let supervisorctl wait for ever; a worker may take its time to"
     " end its task.": (
         "Un supervisord bloqué ferait attendre supervisorctl sans fin ; un worker, lui, peut"
@@ -1032,7 +1102,6 @@ FRENCH: dict[str, str] = {
     "it runs, but does not answer: the logs in {logs} tell why.": (
         "il tourne, mais ne répond pas : les journaux de {logs} disent pourquoi."
     ),
-    "supervisord's commands, through its socket.": "Les commandes de supervisord, par sa socket.",
     "By name, of those that count: a program beside the site may have ended, or wait to be"
     " started.": (
         "Par nom, de ceux qui comptent : un programme à côté du site peut avoir fini, ou attendre"
@@ -1210,6 +1279,98 @@ FRENCH: dict[str, str] = {
     ),
     "The site's user; None as long as the machine has none of this name.": (
         "L'utilisateur du site ; None tant que la machine n'en a pas de ce nom."
+    ),
+    # deploy/server/mail_sender.py
+    "Sends the mails of var/mails to ADMINS, as .env says. It reads no settings of Django's: "
+    "it works with the site's code broken.": (
+        "Envoie aux ADMINS les courriels de var/mails, comme le dit .env. Il ne lit pas les "
+        "réglages de Django : il marche même si le code du site est cassé."
+    ),
+    "What this needs of .env": "Ce qu'il lui faut de .env",
+    "Seconds that a mail server may take for each answer, and all mails together before the "
+    "others wait for the next time": (
+        "Secondes qu'un serveur de courriel peut prendre pour chaque réponse, et tous les "
+        "courriels ensemble avant que les autres attendent la prochaine fois"
+    ),
+    "The same error, or the death of the same program, is told at most once in so many "
+    "seconds. What could not be sent for a day is dropped, and so is what is more than this.": (
+        "La même erreur, ou la mort du même programme, est dite au plus une fois en tant de "
+        "secondes. Ce qui n'a pu partir en un jour est abandonné, et ce qui dépasse ce nombre "
+        "aussi."
+    ),
+    "Sends those that are due. Those that cannot be sent stay for the next time.": (
+        "Envoie ceux dont c'est le moment. Ceux qui ne peuvent partir restent pour la prochaine "
+        "fois."
+    ),
+    "The mails in {folder} have to wait, for EMAIL_URL of {env} leads to no server that takes them "
+    "({reason}).": (
+        "Les courriels de {folder} doivent attendre, car EMAIL_URL de {env} ne mène à aucun serveur qui "
+        "les prenne ({reason})."
+    ),
+    "BlockingIOError: another is sending them.": (
+        "BlockingIOError : un autre est en train de les envoyer."
+    ),
+    "From the oldest to the newest.": "Du plus ancien au plus récent.",
+    "Dropped, for it could not be sent: {mail}": "Abandonné, car il n'a pu partir : {mail}",
+    "Its subject and its text, with a line end between.": (
+        "Son sujet et son texte, séparés par une fin de ligne."
+    ),
+    "The file whose time is that of the last mail of this name.": (
+        "Le fichier dont l'heure est celle du dernier courriel de ce nom."
+    ),
+    "Whether one of this name went within the hour.": (
+        "Si un courriel de ce nom est parti dans l'heure."
+    ),
+    "The same has come again since, {number} times.": (
+        "La même chose est revenue depuis, {number} fois."
+    ),
+    "The server does not want this one; it may take the others.": (
+        "Le serveur ne veut pas de celui-ci ; il prendra peut-être les autres."
+    ),
+    "Gives the function that sends a subject and a text, as EMAIL_URL says; all that is not "
+    "SMTP is written to the log.": (
+        "Donne la fonction qui envoie un sujet et un texte, comme le dit EMAIL_URL ; tout ce qui "
+        "n'est pas SMTP est écrit dans le journal."
+    ),
+    "ADMINS is empty": "ADMINS est vide",
+    "Nobody's holiday note answers it.": "Aucun message d'absence n'y répond.",
+    "Without what a terminal would obey, or a mail cannot hold.": (
+        "Sans ce à quoi un terminal obéirait, ou qu'un courriel ne peut contenir."
+    ),
+    "EMAIL_URL as Django's settings, ADMINS and the sender: by the rules of django-environ, "
+    "which the settings read it with.": (
+        "EMAIL_URL comme réglages de Django, les ADMINS et l'expéditeur : selon les règles de "
+        "django-environ, par lequel les réglages le lisent."
+    ),
+    "Imported here: it takes memory, and most days there is nothing to send.": (
+        "Importé ici : il prend de la mémoire, et presque tous les jours il n'y a rien à envoyer."
+    ),
+    "it is no such address": "ce n'est pas une telle adresse",
+    # deploy/server/mails.py
+    "The mails to ADMINS. Whoever has one to send puts it into var/mails, which takes no "
+    "time; deploy/server/mail_sender.py sends it.": (
+        "Les courriels aux ADMINS. Qui en a un à envoyer le met dans var/mails, ce qui ne prend "
+        "pas de temps ; deploy/server/mail_sender.py l'envoie."
+    ),
+    "Bytes at the end of a log in which its last lines are looked for, and how many of these "
+    "are sent": (
+        "Octets de la fin d'un journal où l'on cherche ses dernières lignes, et combien de "
+        "celles-ci partent"
+    ),
+    "Writes a mail into the folder. One with the name once waits there a single time: when "
+    "it comes again, that is counted.": (
+        "Écrit un courriel dans le dossier. Celui qui a le nom once n'y attend qu'une fois : "
+        "quand il revient, on le compte."
+    ),
+    "What begins with a dot is no mail: half of one is never sent.": (
+        "Ce qui commence par un point n'est pas un courriel : une moitié ne part jamais."
+    ),
+    "The file with a dot for each time that this mail has come again.": (
+        "Le fichier qui a un point pour chaque fois que ce courriel est revenu."
+    ),
+    "The last lines of a log, which may be of any program; empty where there is none.": (
+        "Les dernières lignes d'un journal, qui peut être de n'importe quel programme ; rien là "
+        "où il n'y en a pas."
     ),
     # deploy/server/manage.py
     "Runs a command of Django's on the server: as the site's user, with its settings, and nothing"
@@ -1672,6 +1833,17 @@ FRENCH: dict[str, str] = {
     " interrupts: a database with another's -wal would be damaged.": (
         "Met la base du site dans un dossier, et celle d'un autre à sa place. En renommant, ce"
         " qu'aucun signal n'interrompt : une base avec le -wal d'une autre serait abîmée."
+    ),
+    # deploy/server/rpc.py
+    "Speaks with supervisord: its commands, through its socket. supervisor's own code for "
+    "that takes half as much memory again.": (
+        "Parle à supervisord : ses commandes, par sa socket. Le code que supervisor a pour cela "
+        "prendrait moitié plus de mémoire."
+    ),
+    "supervisord may take this long to answer.": "supervisord peut prendre ce temps pour répondre.",
+    "xmlrpc.client by the socket of this path.": "xmlrpc.client, par la socket de ce chemin.",
+    "The commands of the supervisord whose socket is in this folder.": (
+        "Les commandes du supervisord dont la socket est dans ce dossier."
     ),
     # deploy/server/secret_files.py
     "The files that hold secrets: each is written once, whole or not at all, and stays out of git.": (
@@ -2577,6 +2749,15 @@ FRENCH: dict[str, str] = {
     "The command rolling_restart: new code without a lost request.": (
         "La commande rolling_restart : un nouveau code sans perdre une requête."
     ),
+    "Tells ADMINS by mail what died and what is back, and sends the mails of var/mails: "
+    "deploy/server/alerts.py. Every five seconds, supervisord tells it to look.": (
+        "Dit par courriel aux ADMINS ce qui est mort et ce qui est revenu, et envoie les "
+        "courriels de var/mails : deploy/server/alerts.py. Toutes les cinq secondes, supervisord "
+        "lui dit de regarder."
+    ),
+    "It speaks with supervisord by its standard output; its standard error is its log.": (
+        "Il parle à supervisord par sa sortie standard ; sa sortie d'erreur est son journal."
+    ),
     "An fcgi-program is a program whose listening socket supervisord opens and holds: while one"
     " gunicorn restarts, the other answers on the same socket.": (
         "Un fcgi-program est un programme dont supervisord ouvre et garde la socket d'écoute :"
@@ -2853,6 +3034,39 @@ FRENCH: dict[str, str] = {
         "{name} manque dans {file} : ajoutez sa ligne, comme dans .env.example ; un .env absent est"
         " écrit par ./bootstrap.sh."
     ),
+    "Names and addresses, as Django takes them.": (
+        "Des noms et des adresses, comme Django les prend."
+    ),
+    "{file}: write {name} as addresses, with a comma between: ada@example.org, Zoe "
+    "<zoe@example.org>.": (
+        "{file} : écrivez {name} comme des adresses séparées par des virgules : ada@example.org, "
+        "Zoe <zoe@example.org>."
+    ),
+    "The settings of Django's that EMAIL_URL stands for.": (
+        "Les réglages de Django que représente EMAIL_URL."
+    ),
+    "{file}: write {name} as smtp+tls://user:password@smtp.example.org:587, with %40 for @ "
+    "and the like in user and password, or as consolemail://.": (
+        "{file} : écrivez {name} comme smtp+tls://user:password@smtp.example.org:587, avec %40 "
+        "pour @, et ainsi de suite, dans user et password, ou comme consolemail://."
+    ),
+    # <slug>/error_mails.py
+    "Tells ADMINS of errors: what goes to the log as ERROR is put into var/mails, and "
+    "deploy/server/ sends it. So no page waits for a mail server.": (
+        "Avertit les ADMINS des erreurs : ce qui va au journal comme ERROR est mis dans "
+        "var/mails, et deploy/server/ l'envoie. Ainsi, aucune page n'attend un serveur de courriel."
+    ),
+    "The mail has what the log has: no form, no cookie and no variable of a visitor's.": (
+        "Le courriel a ce qu'a le journal : ni formulaire, ni cookie, ni variable d'un visiteur."
+    ),
+    "Tests make errors on purpose; Django gives them this box.": (
+        "Les tests font des erreurs exprès ; Django leur donne cette boîte."
+    ),
+    "What makes an error the same as another: its kind, and the last line of the site's code "
+    "on its way.": (
+        "Ce qui rend deux erreurs semblables : leur espèce, et la dernière ligne du code du site "
+        "sur leur chemin."
+    ),
     # <slug>/settings.py
     "Settings of the site. What differs between machines comes from the environment or .env.": (
         "Les réglages du site. Ce qui dépend de la machine vient de l'environnement ou de .env."
@@ -2862,6 +3076,16 @@ FRENCH: dict[str, str] = {
     ),
     "Safe unless said otherwise: a server that forgets its .env sends visitors to https.": (
         "Sûr sauf avis contraire : un serveur qui oublie son .env renvoie les visiteurs en https."
+    ),
+    "How mails leave: EMAIL_HOST and the like": (
+        "Par où partent les courriels : EMAIL_HOST et ses semblables"
+    ),
+    "A mail server that says nothing holds a page no longer; well below the timeout of gunicorn.": (
+        "Un serveur de courriel qui ne dit rien ne retient pas une page plus longtemps ; bien en "
+        "deçà du timeout de gunicorn."
+    ),
+    "Who is told of errors and of what dies; and from whom mails come": (
+        "Qui est averti des erreurs et de ce qui meurt ; et de qui viennent les courriels"
     ),
     "What a page has cost, beside the page: where ./bootstrap.sh --dev has put it, and never "
     "without DEBUG.": (
@@ -2917,8 +3141,10 @@ FRENCH: dict[str, str] = {
     "Makes a warning without a traceback of what is a visitor's fault.": (
         "Fait un avertissement, sans trace d'appels, de ce qui est la faute d'un visiteur."
     ),
-    "Everything goes to standard error, which supervisord keeps in var/log.": (
-        "Tout va à la sortie d'erreur, que supervisord garde dans var/log."
+    "Everything goes to standard error, which supervisord keeps in var/log; errors are "
+    "mailed to ADMINS, too.": (
+        "Tout va à la sortie d'erreur, que supervisord garde dans var/log ; les erreurs partent "
+        "aussi par courriel aux ADMINS."
     ),
     # <slug>/urls.py
     "Which address shows which page.": "Quelle adresse montre quelle page.",

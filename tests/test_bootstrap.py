@@ -379,7 +379,7 @@ def test_of_the_shell_nothing_but_the_package_index_counts(
         site.run("venv/bin/supervisord", env=shell)
         eventually(site.answers)
         site.await_workers()
-        assert site.run("venv/bin/supervisorctl", "status", env=shell).stdout.count("RUNNING") == 2
+        assert site.run("venv/bin/supervisorctl", "status", env=shell).stdout.count("RUNNING") == 3
         for pid in site.masters().values():
             found = Path(f"/proc/{pid}/environ").read_text().split("\0")
             assert not {f"{name}={value}" for name, value in HOSTILE.items()} & {*found}

@@ -205,13 +205,18 @@ def test_a_copy_that_fails_costs_no_good_one(still: Server, damage: Any, reason:
     if os.geteuid() == 0:
         for file in var.glob("db.sqlite3*"):
             shutil.chown(file, USER)
-    files = {path.name for path in var.iterdir()}
+    files = {path.name for path in var.iterdir()} | {"mails", "backup.failed"}
     done = script(still, "backup.sh")
     assert done.returncode == 1
     refusal = f"The data of {still.path} could not be copied ({reason}"
     assert done.stderr.startswith(refusal)
     assert done.stderr.endswith("The copies that are there stay.\nIt failed: Copying the data.\n")
     assert (copies(still), {path.name for path in var.iterdir()}) == (before, files)
+    # Nobody takes it here: it waits for supervisord.
+    mail = (var / "mails" / "backup").read_text()
+    assert refusal in mail
+    assert f"The last copy: {var}/backups/{max(before)}\n" in mail
+    assert owner(var / "mails") == (site_user(), 0o700)
     assert refusal in log(still)[-1]
 
 

@@ -14,6 +14,11 @@ pytestmark = pytest.mark.slow
 KEY = "$abc#d%e'f\"g"
 SHOW = "from django.conf import settings as s; print(s.SECRET_KEY, s.DEBUG, s.ALLOWED_HOSTS)"
 
+EMAIL_URL = (
+    ": write EMAIL_URL as smtp+tls://user:password@smtp.example.org:587, with %40 for @ and the like"
+    " in user and password, or as consolemail://."
+)
+
 
 @pytest.fixture
 def env(site: Site) -> Iterator[Path]:
@@ -52,6 +57,10 @@ def test_values_are_taken_as_they_stand(site: Site, env: Path, text: str) -> Non
         (f"SECRET_KEY={KEY}\n".encode("utf-16-le"), ", line 1: write NAME=value, with no space before it or around =."),
         (f"#SECRET_KEY={KEY}\nDEBUG=on\n", " lacks SECRET_KEY: add its line, as .env.example has it; a .env that is missing is written by ./bootstrap.sh."),
         ("SECRET_KEY=\n", " lacks SECRET_KEY: add its line, as .env.example has it; a .env that is missing is written by ./bootstrap.sh."),
+        ("SECRET_KEY=x\nEMAIL_URL=smpt://zoe:pa55@mail.example.org\n", EMAIL_URL),
+        ("SECRET_KEY=x\nEMAIL_URL=smtp://\n", EMAIL_URL),
+        ("SECRET_KEY=x\nEMAIL_URL=smtp://zoe:pa/55@mail.example.org\n", EMAIL_URL),
+        ("SECRET_KEY=x\nADMINS=Zoé <zoe@example.org>, ada\n", ": write ADMINS as addresses, with a comma between: ada@example.org, Zoe <zoe@example.org>."),
         (None, " cannot be read: Is a directory."),
     ],
 )  # fmt: skip

@@ -89,6 +89,10 @@ MESSAGES = (
         " project to a folder with a shorter path."
     ),
     "This request hangs, and its worker ends: %s",
+    (
+        "The mails in {folder} have to wait, for EMAIL_URL of {env} leads to no server that takes them"
+        " ({reason})."
+    ),
     "Failed login from %s as %s",
     "Failed login to the web interface from {address}",
 )

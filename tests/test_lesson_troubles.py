@@ -17,6 +17,7 @@ from support.nginx import ASCII_DOMAIN, make_certificate, serving
 from support.pages import home_page_that
 from support.ports import free_port, listens
 from support.project import Project
+from support.smtp import mail_server
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -46,6 +47,7 @@ TITLES = (
     "A page takes too long",
     "The site is busy",
     "The web interface cannot be reached",
+    "No mail arrives",
     "Bad request behind nginx",
     "CSRF verification failed behind nginx",
     "The browser goes to https and finds nobody",
@@ -362,6 +364,19 @@ def test_the_web_interface_cannot_be_reached(site: Reader) -> None:
         stack.callback(process.wait)
         stack.callback(process.terminate)
         assert site.get("/", port=mine).status == 401
+
+
+def test_no_mail_arrives(site: Reader) -> None:
+    said = trouble(site, "No mail arrives")
+    console, nowhere = "EMAIL_URL=consolemail://", f"EMAIL_URL=smtp://127.0.0.1:{free_port()}"
+    site.change(".env", console, nowhere)
+    site.python("manage.py", "shell", "--no-imports", "-c", "import logging; logging.error('x')")
+    log = site.path / "var" / "log" / "alerts.log"
+    eventually(lambda: shown(said.symptom, log.read_text()))
+    with mail_server() as inbox:
+        site.change(".env", nowhere, f"EMAIL_URL={inbox.url}")
+        site.type(said.remedy)
+        assert len(inbox.mails) == 1
 
 
 def test_bad_request_behind_nginx(site: Reader, tmp_path: Path) -> None:

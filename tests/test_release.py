@@ -124,7 +124,7 @@ def test_the_first_release_says_how_to_start(served: Server) -> None:
 
 def test_its_commands_need_no_options(server: Server) -> None:
     done = server.run("env", "--chdir=current", "venv/bin/supervisorctl", "status")
-    assert done.stdout.count("RUNNING") == 2
+    assert done.stdout.count("RUNNING") == 3
 
 
 def test_new_code_and_back(server: Server) -> None:
@@ -276,6 +276,8 @@ def test_every_program_takes_the_new_code(server: Server) -> None:
     assert known not in done.stdout
     new = server.current
     assert where() == {"gu-shop": new, "worker": new, "idle": new, "beside": where()["beside"]}
+    _, alerts = server.alerts()
+    assert Path(f"/proc/{alerts}/cwd").readlink().name == new
     assert server.states()["beside:beside"][1] == pid
     assert server.states()["stopped:stopped"][0] == "STOPPED"
     add(1)

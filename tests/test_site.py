@@ -86,6 +86,7 @@ def test_supervisorctl_needs_no_options(site: Site) -> None:
     done = site.supervisorctl("status")
     assert done.returncode == 0
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["alerts", "RUNNING"],
         ["gu-ete:master-1", "RUNNING"],
         ["gu-ete:master-2", "RUNNING"],
     ]

@@ -362,7 +362,7 @@ def test_remote_calls_of_a_browser_are_refused_and_of_a_program_pass(site: Site)
 def test_supervisorctl_works_over_http_and_over_the_socket(site: Site) -> None:
     over_http = ("-s", f"http://127.0.0.1:{site.web_port}", "-u", "admin", "-p", password(site))
     for options in ((), over_http):
-        assert site.supervisorctl(*options, "status").stdout.count("RUNNING") == 2
+        assert site.supervisorctl(*options, "status").stdout.count("RUNNING") == 3
         tail = site.supervisorctl(*options, "tail", "gu-my_site:master-1")
         assert "GET /healthz" in tail.stdout
         restart = site.supervisorctl(*options, "restart", "gu-my_site:master-1")

@@ -39,6 +39,7 @@ from support.debian import (
 from support.documents import Document
 from support.project import Project, Response
 from support.service_files import filled
+from support.smtp import Inbox, mail_server
 from support.template import ROOT, cookiecutter
 from support.waiting import eventually
 
@@ -50,6 +51,7 @@ OLD = "8cdd047"
 CHESS = {"project_slug": "chess", "domain_name": "chess.example.org"}
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
 SITE = ("127.0.0.1", 8000)
+MASTERS = {"gu-chess:master-1", "gu-chess:master-2"}
 MACHINES = [(suite, init) for suite in SUITES for init in ("systemd", "sysvinit")]
 # The others promise both its version and its init by the same means.
 ONLY_THOROUGH = ("trixie", "sysvinit")
@@ -362,7 +364,8 @@ def test_systemd_has_nothing_to_say_about_the_unit(server: Server) -> None:
 
 def test_a_bare_supervisorctl_works_for_root(server: Server) -> None:
     machine = server.machine
-    running = [["gu-chess:master-1", "RUNNING"], ["gu-chess:master-2", "RUNNING"]]
+    programs = ("alerts", "gu-chess:master-1", "gu-chess:master-2")
+    running = [[program, "RUNNING"] for program in programs]
 
     def both_run() -> bool:
         lines = machine.run("supervisorctl", "status").stdout.splitlines()
@@ -665,9 +668,21 @@ def test_the_nightly_copy_is_whole(server: Server) -> None:
             assert database.execute("SELECT count(*) FROM django_content_type").fetchone()[0] > 0
 
 
+@pytest.fixture
+def inbox(server: Server) -> Iterator[Inbox]:
+    """What ADMINS get, by a mail server of the machine's own."""
+    env = server.machine.root / "srv/chess/.env"
+    before = env.read_text()
+    with ExitStack() as stack:
+        stack.callback(env.write_text, before)
+        inbox = server.machine.inside(lambda: stack.enter_context(mail_server()))
+        change(env, "EMAIL_URL=consolemail://", f"EMAIL_URL={inbox.url}")
+        yield inbox
+
+
 @only("bookworm")
-def test_what_died_is_known(server: Server) -> None:
-    """To whoever asks by the exit codes of docs/service.md, and to the machine's own log."""
+def test_what_died_is_known(server: Server, inbox: Inbox) -> None:
+    """By mail, by the exit codes of docs/service.md, and by the machine's own log."""
     machine = server.machine
     settings = machine.root / "srv/chess/current/deploy/gunicorn.conf.py"
     text = settings.read_text()
@@ -686,11 +701,14 @@ def test_what_died_is_known(server: Server) -> None:
     try:
         settings.write_text(f"wrong\n{text}")
         machine.run("supervisorctl", "restart", "gu-chess:*", check=False)
-        eventually(lambda: states() == ["FATAL", "FATAL"], 120)
+        eventually(lambda: states() == ["RUNNING", "FATAL", "FATAL"], 120)
         assert machine.run("supervisorctl", "status", check=False).returncode == 3
         assert server.get("/healthz").status == 503
         died = "gu-chess:master-1 FATAL: Exited too quickly (process log may have details); next try at "
         assert died in (machine.root / "srv/chess/var/log/supervisord.log").read_text()
+        eventually(lambda: inbox.programs("dead") == MASTERS, 20)
+        assert inbox.mails[0]["To"] == "webmaster@example.com"
+        assert "NameError: name 'wrong' is not defined" in inbox.mails[0].get_content()
         if machine.init == "systemd":
             assert check() == 0
             assert "supervisord-check.service" in machine.run("systemctl", "--failed").stdout
@@ -712,6 +730,27 @@ def test_what_died_is_known(server: Server) -> None:
         assert "Status:" not in server.service("status").stdout
     else:
         server.service("status")
+    eventually(lambda: inbox.programs("runs again") == MASTERS, 30)
+
+
+@only("bookworm")
+def test_a_nightly_copy_that_fails_is_told(server: Server, inbox: Inbox) -> None:
+    """Also while the site does not run, and once more when there is one again."""
+    machine = server.machine
+    line = (machine.root / "etc/cron.d/supervisord").read_text().splitlines()[-1]
+    *_, user, command = line.split(None, 6)
+    as_user = ("setpriv", f"--reuid={user}", "--regid=33", "--clear-groups", "sh", "-c", command)
+    server.service("stop")
+    machine.run("chmod", "500", "/srv/chess/var/backups")
+    assert machine.run(*as_user, check=False).returncode == 1
+    machine.run("chmod", "700", "/srv/chess/var/backups")
+    [mail] = inbox.mails
+    assert mail["Subject"] == "[chess.example.org] No copy of the data"
+    assert "could not be copied ([Errno 13] Permission denied" in mail.get_content()
+    assert "The last copy: /srv/chess/var/backups/20" in mail.get_content()
+    server.service("start")
+    machine.run(*as_user)
+    eventually(lambda: "[chess.example.org] The data are copied again" in inbox.subjects(), 20)
 
 
 @pytest.fixture

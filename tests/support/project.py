@@ -19,6 +19,9 @@ from .commands import ENVIRONMENT, Run
 from .files import read_if_there
 from .waiting import eventually
 
+# deploy/server/alerts.py
+ALERTS = "alerts:alerts"
+
 
 def states(server: Path) -> dict[str, tuple[str, int]]:
     """State and pid of each program, by the socket of its supervisord; nothing where none runs.
@@ -121,11 +124,16 @@ class Site(Project):
         ]
 
     def states(self) -> dict[str, tuple[str, int]]:
-        """State and pid of each master."""
-        return states(self.path / "var" / "ctl.sock")
+        """State and pid of each program but the one that tells of the others."""
+        every = states(self.path / "var" / "ctl.sock")
+        return {name: state for name, state in every.items() if name != ALERTS}
+
+    def alerts(self) -> tuple[str, int]:
+        """State and pid of the program that tells of the others."""
+        return states(self.path / "var" / "ctl.sock").get(ALERTS, ("", 0))
 
     def masters(self) -> dict[str, int]:
-        """The gunicorn masters that are RUNNING: name → pid."""
+        """The programs that are RUNNING, as a rule the gunicorn masters: name → pid."""
         return {name: pid for name, (state, pid) in self.states().items() if state == "RUNNING"}
 
     def workers(self, master: int) -> list[int]:

@@ -3,8 +3,10 @@
 import io
 import re
 import sys
+from email.utils import getaddresses
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 #: What may stand in a line: nothing, a comment, or NAME=value
 LINE = re.compile(r"\s*(#.*)?|(export )?\w+=(?!\s)[^\0]*", re.ASCII)
@@ -43,6 +45,26 @@ class DotEnv(environ.Env):
             text = _py("{file} lacks {name}: add its line, as .env.example has it; a .env that is missing is written by ./bootstrap.sh.")
             self.refuse(text, name=var)
         return default if value is None else self.parse_value(value, cast)
+
+    def addresses(self, var):
+        """_("Names and addresses, as Django takes them.")"""
+        found = getaddresses([self(var, default="")])
+        if not all(re.fullmatch(r"[^@\s]+@[^@\s]+", address) for _, address in found):
+            text = _py("{file}: write {name} as addresses, with a comma between: ada@example.org, Zoe <zoe@example.org>.")
+            self.refuse(text, name=var)
+        return found
+
+    def email(self, var):
+        """_("The settings of Django's that EMAIL_URL stands for.")"""
+        try:
+            config = self.email_url_config(self(var, default="") or "consolemail:")
+            usable = config["EMAIL_HOST"] or ".smtp." not in config["EMAIL_BACKEND"]
+        except (ImproperlyConfigured, ValueError):
+            usable = False
+        if not usable:
+            text = _py("{file}: write {name} as smtp+tls://user:password@smtp.example.org:587, with %40 for @ and the like in user and password, or as consolemail://.")
+            self.refuse(text, name=var)
+        return config
 
     def refuse(self, text, **values):
         sys.exit(text.format(file=self.file, **values))

@@ -24,10 +24,17 @@ HTTPS = env.bool("HTTPS", default=True)
 
 SITE_NAME = {{ cookiecutter.project_name | python }}
 SITE_DESCRIPTION = {{ cookiecutter.description | python }}
-ADMINS = [
-    ({{ cookiecutter.author_name | python }}, {{ cookiecutter.email | python }}),
-]
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = {{ cookiecutter.email | python }}
+
+#: How mails leave: EMAIL_HOST and the like
+globals().update(env.email("EMAIL_URL"))
+#: A mail server that says nothing holds a page no longer; well below the timeout of gunicorn.
+EMAIL_TIMEOUT = 10
+#: Who is told of errors and of what dies; and from whom mails come
+ADMINS = env.addresses("ADMINS")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env(
+    "DEFAULT_FROM_EMAIL",
+    default={{ cookiecutter.email | python }},
+)
 
 INSTALLED_APPS = [
     "pages",
@@ -160,7 +167,7 @@ def in_one_line(record):
     return True
 
 
-#: Everything goes to standard error, which supervisord keeps in var/log.
+#: Everything goes to standard error, which supervisord keeps in var/log; errors are mailed to ADMINS, too.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -174,12 +181,21 @@ LOGGING = {
         "in_one_line": {
             "()": "django.utils.log.CallbackFilter",
             "callback": in_one_line,
-        }
+        },
+        "without_debug": {"()": "django.utils.log.RequireDebugFalse"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "mails": {
+            "class": "{{ cookiecutter.project_slug }}.error_mails.ErrorMails",
+            "level": "ERROR",
+            "filters": ["without_debug"],
+            "formatter": "line",
+        },
+    },
+    "root": {"handlers": ["console", "mails"], "level": "INFO"},
     "loggers": {
-        "django": {"handlers": ["console"], "propagate": False},
+        "django": {"handlers": ["console", "mails"], "propagate": False},
         "django.security.DisallowedHost": {"filters": ["in_one_line"]},
         "django.security.RequestDataTooBig": {"filters": ["in_one_line"]},
         "django.security.TooManyFieldsSent": {"filters": ["in_one_line"]},

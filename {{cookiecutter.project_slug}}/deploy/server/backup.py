@@ -7,7 +7,8 @@ import sqlite3
 import time
 from contextlib import closing, suppress
 
-from .commands import Failed, lock, say, step
+from . import mails
+from .commands import Failed, lock, run, say, step
 from .options import Parser
 from .site_folder import DATABASE, own_site, same_files
 from .site_user import SiteUser
@@ -15,6 +16,8 @@ from .site_user import SiteUser
 PROGRAM = "deploy/backup.sh"
 #: The copies of as many days stay.
 KEPT_DAYS = 7
+#: In var/: a line for each copy; and what is there after one that failed
+LOG, FAILED = "log/backup.log", "backup.failed"
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -22,8 +25,18 @@ def main(words):
     text = _py("Copies the data of the site on this server into a folder of var/backups; the site goes on.")
     Parser(PROGRAM, text).parse(words)
     site = own_site()
+    user = SiteUser(site.var)
+    try:
+        copy = copy_as(user, site)
+    except Failed:
+        send_mails(user, site)
+        raise
+    say(_py("The copy is {copy}"), copy=copy)
+
+
+def copy_as(user, site):
     #: Root's copies would be in the way of the next night's.
-    with SiteUser(site.var).touches_files():
+    with user.touches_files():
         #: They hold secrets: they are for the site's user alone.
         os.umask(0o077)
         lock(
@@ -36,9 +49,11 @@ def main(words):
                 copy = make_copy(site)
         except Failed as failure:
             note(site, failure)
+            tell_of_failure(site, failure)
             raise
         note(site, copy)
-    say(_py("The copy is {copy}"), copy=copy)
+        tell_of_success(site, copy)
+    return copy
 
 
 def make_copy(site):
@@ -110,5 +125,34 @@ def remove_old(site):
 
 def note(site, text):
     """_("One line a day: it needs no rotation.")"""
-    with suppress(OSError), (site.var / "log" / "backup.log").open("a") as log:
-        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S %z')} {text}\n")
+    with suppress(OSError), (site.var / LOG).open("a") as log:
+        log.write(f"{mails.shown(time.time())} {text}\n")
+
+
+def tell_of_failure(site, failure):
+    """_("ADMINS get it by mail, once an hour at most; and once when a copy is made again.")"""
+    last = "-"
+    with suppress(OSError):
+        (site.var / FAILED).touch()
+        [last] = copies(site)[-1:] or [last]
+    with suppress(OSError):
+        said = _py("The last copy: {copy}")
+        said = f"{failure}\n\n{said.format(copy=last)}"
+        text = f"{said}\n\n{mails.tail(site.var / LOG)}"
+        mails.put(site.var / "mails", _py("No copy of the data"), text, "backup")
+
+
+def tell_of_success(site, copy):
+    with suppress(OSError):
+        (site.var / FAILED).unlink()
+        text = _py("The copy is {copy}")
+        subject = _py("The data are copied again")
+        mails.put(site.var / "mails", subject, text.format(copy=copy))
+
+
+def send_mails(user, site):
+    """_("At once, for supervisord may not run; what cannot be sent waits for it.")"""
+    current = site.current
+    command = (current / "venv/bin/python", current / "deploy/server", "mail_sender")
+    with suppress(Failed, OSError), step(_py("Telling ADMINS")):
+        run(*command, **user.options())

@@ -1,20 +1,19 @@
 """_("Starts, reloads and examines the site, as its user: for the init script, systemd and the other commands. Exit codes: LSB Core 5.0, 22.2.")"""
 
 import io
-import socket
 import subprocess
 import time
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
-from xmlrpc.client import Error, Fault, ServerProxy
+from xmlrpc.client import Error, Fault
 
 from supervisor.options import ServerOptions
-from supervisor.xmlrpc import SupervisorTransport
 
 from .commands import Failed, say
 from .facts import DOMAIN, GROUP
 from .probes import ask
+from .rpc import name, supervisor
 from .supervisord_conf import SupervisordConf, shown
 
 #: Links of this path stay: through current, the sentences below name no single release.
@@ -23,8 +22,8 @@ CONFIG = CODE / "deploy" / "supervisord.conf"
 BIN = CODE / "venv" / "bin"
 VAR = (CODE / "var").resolve()
 LOGS = VAR / "log"
-#: supervisord may take this long to answer, and the site to come up.
-ANSWER_SECONDS, START_SECONDS = 20, 60
+#: The site may take this long to come up.
+START_SECONDS = 60
 #: A supervisord that hangs would let supervisorctl wait for ever; a worker may take its time to end its task.
 RELOAD_SECONDS = 3600
 #: Exit codes: an error in the config; a state that cannot be told
@@ -48,9 +47,8 @@ def config():
             text, MISCONFIGURED, reason=last_words(options.stderr.getvalue())
         ) from None
     #: One that runs knows which addresses are its own: deploy/supervisor_plugin/config_check.py.
-    socket.setdefaulttimeout(ANSWER_SECONDS)
     try:
-        supervisor().reloadConfig()
+        supervisor(VAR).reloadConfig()
     except Fault as fault:
         raise failed("{reason}", MISCONFIGURED, reason=fault.faultString) from None
     except (OSError, HTTPException, Error):
@@ -76,7 +74,7 @@ def start():
         if state == "FATAL" or is_site(program) and state != "RUNNING":
             #: It may have been started meanwhile.
             with suppress(Error):
-                supervisor().startProcess(name(program), False)
+                supervisor(VAR).startProcess(name(program), False)
     wait()
 
 
@@ -131,22 +129,11 @@ def require_answer():
 
 
 def every_program():
-    socket.setdefaulttimeout(ANSWER_SECONDS)
     try:
-        return supervisor().getAllProcessInfo()
+        return supervisor(VAR).getAllProcessInfo()
     except (OSError, HTTPException, Error):
         text = _py("it runs, but does not answer: the logs in {logs} tell why.")
         raise failed(text, UNKNOWN) from None
-
-
-def supervisor():
-    """_("supervisord's commands, through its socket.")"""
-    transport = SupervisorTransport(serverurl=f"unix://{VAR}/ctl.sock")
-    return ServerProxy("http://127.0.0.1", transport).supervisor
-
-
-def name(program):
-    return f"{program['group']}:{program['name']}"
 
 
 def is_site(program):
