@@ -9,5 +9,6 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("healthz", views.healthz, name="healthz"),
     path("admin/", admin.site.urls),
+    path("media/<path:path>", views.upload, name="upload"),
 ]
 handler500 = "pages.views.server_error"
