@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .commands import AS_USER, ENVIRONMENT, SYSTEM, USER, Run
-from .documents import Document
+from .documents import Document, typed
 from .git import GIT_AUTHOR
 from .nginx import DOMAIN
 from .ports import free_port
@@ -66,6 +66,33 @@ def _free(line: str) -> str:
     line = re.sub(r"uptime\\ [\d:]+", r"uptime\\ \\S+", line)
     line = re.sub(r"(pid\\ |pid=|fd=)\d+", r"\1\\d+", line)
     return line.replace("…", r"\S*")
+
+
+def with_snippet(project: Path, snippet: str) -> tuple[Path, str]:
+    """The file that a snippet's first line names, and its text with the snippet in it.
+
+    What is there already stays, and shows the place: the new lines go behind it.
+    """
+    name, *lines = snippet.splitlines()
+    path = project / re.sub(r"^(# |<!-- )| -->$", "", name)
+    text = path.read_text().splitlines() if path.exists() else []
+    place = 0
+    for line in lines:
+        if line in text[place:]:
+            place = text.index(line, place) + 1
+        else:
+            text.insert(place, line)
+            place += 1
+    return path, "\n".join(text) + "\n"
+
+
+def write_snippets(project: Project, chapter: str) -> None:
+    """Writes what a chapter shows into the files that it names."""
+    for kind, snippet in typed(lesson_of(project)[chapter].text, *FILES):
+        if kind in FILES:
+            path, text = with_snippet(project.path, snippet)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
 
 
 @dataclass
@@ -133,23 +160,10 @@ class Reader(Site):
         assert process.returncode == 0, said
 
     def write(self, snippet: str) -> None:
-        """Puts a snippet of the lesson into the file that its first line names.
-
-        What is there already stays, and shows the place: the new lines go behind it.
-        """
-        name, *lines = snippet.splitlines()
-        name = re.sub(r"^(# |<!-- )| -->$", "", name)
-        path = self.path / name
-        text = path.read_text().splitlines() if path.exists() else []
-        place = 0
-        for line in lines:
-            if line in text[place:]:
-                place = text.index(line, place) + 1
-            else:
-                text.insert(place, line)
-                place += 1
+        """Puts a snippet of the lesson into its file."""
+        path, text = with_snippet(self.path, snippet)
         write = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
-        self.run("sh", "-ec", write, "sh", name, input="\n".join(text) + "\n")
+        self.run("sh", "-ec", write, "sh", str(path), input=text)
 
     def status(self) -> str:
         run = self.supervisorctl("status")
