@@ -230,14 +230,20 @@ FRENCH: dict[str, str] = {
         "Copie les données du site de ce serveur, pendant qu'il tourne. deploy/backup.sh --help en"
         " dit plus."
     ),
-    # deploy/cron.d/backup
-    "The nightly copy of the database and the uploads; var/backups keeps those of a week. What"
-    " fails is said on standard error, which cron mails to root where the machine has mail."
-    " deploy/install.sh puts this file into /etc/cron.d, with the words between @ filled in.": (
-        "La copie, chaque nuit, de la base de données et des fichiers envoyés ; var/backups garde"
-        " celles d'une semaine. Un échec est dit sur la sortie d'erreur, que cron envoie par"
-        " courriel à root si la machine a de quoi. deploy/install.sh met ce fichier dans"
-        " /etc/cron.d, en remplaçant les mots entre @."
+    # deploy/cron.d/nightly
+    "What is done each night; deploy/install.sh puts this file into /etc/cron.d, with the "
+    "words between @ filled in. What fails is said on standard error, which cron mails to "
+    "root where the machine has mail.": (
+        "Ce qui se fait chaque nuit ; deploy/install.sh met ce fichier dans /etc/cron.d, les "
+        "mots entre @ remplacés. Ce qui échoue se dit sur la sortie d'erreur, que cron envoie à "
+        "root si la machine a du courriel."
+    ),
+    "The copy of the database and the uploads; var/backups keeps those of a week.": (
+        "La copie de la base de données et des fichiers envoyés ; var/backups garde celles d'une "
+        "semaine."
+    ),
+    "Sessions that have expired: Django never deletes them by itself.": (
+        "Les sessions expirées : Django ne les supprime jamais de lui-même."
     ),
     # deploy/gunicorn.conf.py
     "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
@@ -609,6 +615,14 @@ FRENCH: dict[str, str] = {
         "Sous un nom qui porte une empreinte, le contenu ne change jamais."
     ),
     "Lists of files, for Django alone": "Des listes de fichiers, pour Django seul",
+    "What has been uploaded. Nothing of it can act as a page of the site: it runs no script, "
+    "and a browser takes it for none (nosniff, in headers.conf).": (
+        "Les fichiers envoyés. Aucun ne peut passer pour une page du site : il n'exécute aucun "
+        "script, et un navigateur n'en prend aucun pour un script (nosniff, dans headers.conf)."
+    ),
+    "What browsers show; they save the rest.": (
+        "Ce que les navigateurs affichent ; le reste, ils l'enregistrent."
+    ),
     "Too many logins from your address. Please try again in a minute.": (
         "Trop de connexions depuis votre adresse. Réessayez dans une minute."
     ),
@@ -1730,6 +1744,9 @@ FRENCH: dict[str, str] = {
     "Gives the release a var/ of its own, with a copy of the database and all uploads.": (
         "Donne à la version un var/ à elle, avec une copie de la base et tous les fichiers reçus."
     ),
+    "Returns what the release that serves cannot live with.": (
+        "Renvoie ce que la version en service ne supporte pas."
+    ),
     "The settings of Django, supervisord and gunicorn; returns those of Django's warnings that the"
     " release before did not have.": (
         "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django"
@@ -1744,9 +1761,9 @@ FRENCH: dict[str, str] = {
     "Moves those of the rehearsal: the site, which serves, never sees half of one.": (
         "Déplace ceux de la répétition : le site, qui sert, n'en voit jamais une moitié."
     ),
-    "nginx follows a link only if its owner owns the target too; root may have made this one.": (
-        "nginx ne suit un lien que si son propriétaire a aussi la cible ; celui-ci est peut-être de"
-        " root."
+    "nginx follows a link only if its owner owns the target too; root may have made these.": (
+        "nginx ne suit un lien que si le propriétaire de la cible est aussi le sien ; root a pu "
+        "créer ceux-ci."
     ),
     "The site keeps what it writes to itself, and nginx sends these.": (
         "Le site garde pour lui ce qu'il écrit, et ceux-ci, nginx les envoie."
@@ -1844,6 +1861,49 @@ FRENCH: dict[str, str] = {
     "xmlrpc.client by the socket of this path.": "xmlrpc.client, par la socket de ce chemin.",
     "The commands of the supervisord whose socket is in this folder.": (
         "Les commandes du supervisord dont la socket est dans ce dossier."
+    ),
+    # deploy/server/schema.py
+    "What the migrations of a release change in the database that the release which serves "
+    "cannot live with.": (
+        "Ce que les migrations d'une version changent dans la base et que la version en service "
+        "ne supporte pas."
+    ),
+    "Of each column: must a row have a value there, and does the database have one of its own?": (
+        "De chaque colonne : une ligne doit-elle y avoir une valeur, et la base en a-t-elle une "
+        "à elle ?"
+    ),
+    "Warning: {name} goes from the database, and {release}, which serves, still uses it: "
+    "until it is replaced, and after a way back, it fails there. Remove it in a later "
+    "release than the code that uses it.": (
+        "Attention : {name} disparaît de la base, et {release}, qui sert, s'en sert encore : "
+        "jusqu'à son remplacement, et après un retour, elle y échoue. Ne retirez cela que dans "
+        "une version plus tard que le code qui s'en sert."
+    ),
+    "Warning: {name} must have a value, and {release}, which serves, may give it none: until "
+    "it is replaced, and after a way back, it cannot save there. Give the field db_default, "
+    "or null=True.": (
+        "Attention : {name} exige une valeur, et {release}, qui sert, peut ne pas en donner : "
+        "jusqu'à son remplacement, et après un retour, elle ne peut rien y enregistrer. Donnez "
+        "au champ db_default, ou null=True."
+    ),
+    "For manage.py shell: the tables that the code knows, and their columns": (
+        "Pour manage.py shell : les tables que connaît le code, et leurs colonnes"
+    ),
+    "(table, column): (must have a value, has a default). Empty without a database.": (
+        "(table, colonne) : (doit avoir une valeur, en a une par défaut). Vide sans base de "
+        "données."
+    ),
+    "In sentences, what the release that serves will fail at: it goes on until the new one "
+    "serves, and comes back by --rollback.": (
+        "En phrases, ce à quoi échouera la version en service : elle continue jusqu'à ce que la "
+        "nouvelle serve, et revient par --rollback."
+    ),
+    "It cannot even be loaded: there is nothing that it could fail at.": (
+        "Elle ne se charge même pas : elle n'a plus à quoi échouer."
+    ),
+    "The old code does not name a new column, and may leave one empty that could be.": (
+        "L'ancien code ne nomme pas une colonne nouvelle, et peut laisser vide celle qui pouvait "
+        "l'être."
     ),
     # deploy/server/secret_files.py
     "The files that hold secrets: each is written once, whole or not at all, and stays out of git.": (
@@ -2776,6 +2836,15 @@ FRENCH: dict[str, str] = {
         "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
         " avant l'arrêt ; ensuite les workers partent avec leur maître."
     ),
+    "A program of your own beside gunicorn, such as one that works off a queue: take away "
+    "the semicolons before its lines. It runs the site's code: each release and each reload "
+    "restarts it, after gunicorn. At TERM it should end what it is doing; after stopwaitsecs "
+    "it is killed, with all that it has started.": (
+        "Un programme à vous à côté de gunicorn, qui traite une file d'attente par exemple : "
+        "retirez les points-virgules devant ses lignes. Il fait tourner le code du site : chaque "
+        "publication et chaque rechargement le redémarrent, après gunicorn. À TERM, il doit "
+        "finir ce qu'il fait ; passé stopwaitsecs, il est tué, avec tout ce qu'il a lancé."
+    ),
     # deploy/systemd/check.service
     "Fails while the site does not work, for systemctl --failed and for all that watches units: the"
     " service itself goes on, since supervisord does. deploy/install.sh puts this file into"
@@ -2925,6 +2994,9 @@ FRENCH: dict[str, str] = {
     ),
     "supervisord gives these to each program that it starts.": (
         "supervisord les donne à chaque programme qu'il lance."
+    ),
+    "What has been uploaded, where no nginx sends it: on a laptop. It runs nothing.": (
+        "Un fichier envoyé, là où aucun nginx ne le remet : sur un portable. Il n'exécute rien."
     ),
     "Says whether the site works: 200, or 503 with the reason in the log only.": (
         "Dit si le site marche : 200, ou 503 et la raison dans le seul journal."
@@ -3124,6 +3196,9 @@ FRENCH: dict[str, str] = {
     " browsers.": (
         "Quelle empreinte est celle de cette version ; les fichiers des autres restent, pour les"
         " pages ouvertes dans des navigateurs."
+    ),
+    "What is uploaded. nginx sends it to visitors; on a laptop, urls.py does.": (
+        "Les fichiers envoyés. nginx les remet aux visiteurs ; sur un portable, c'est urls.py."
     ),
     "The proxy says by X-Forwarded-Proto how the visitor came; gunicorn passes it on.": (
         "Le proxy dit par X-Forwarded-Proto comment le visiteur est venu ; gunicorn le transmet."

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.documents import Document, typed
-from support.lesson import TROUBLES, Elsewhere, lesson_of, reader, serves, shown
+from support.lesson import FILES, TROUBLES, Elsewhere, lesson_of, reader, serves, shown
 from support.project import Project
 from support.template import LANGUAGES
 
@@ -233,10 +233,8 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         (project.path / name).read_text()
         for name in ("lesson/settings.py", ".env.example", "deploy/gunicorn.conf.py")
     )
-    made_later = {"venv", ".env", "releases", "var", "web_interface.conf", "wheels"} | {
-        "local.conf",
-        "locale",
-    }
+    made_later = {"venv", ".env", "releases", "var", "web_interface.conf", "wheels", "photos"}
+    made_later |= {"local.conf", "locale", "middleware.py", "where.py"}
     spans = [span for document in lesson_of(project).values() for span in document.spans]
     paths = {
         found
@@ -251,7 +249,8 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         there = (project.path / name).exists() or ("/" not in name and [*project.path.rglob(name)])
         assert {*Path(name).parts} & made_later or there, path
     names = {found for span in spans for found in re.findall(r"\b[A-Z]{4,}[A-Z_]*\b", span)}
-    names -= {"RUNNING", "FATAL", "EACCES", "DISCOUNT"}
+    names -= {"RUNNING", "FATAL", "EACCES", "DISCOUNT", "PAGES"}
+    names -= {"ALTER", "TABLE", "DROP", "COLUMN"}
     assert "ALLOWED_HOSTS" in names
     assert [name for name in names if name not in written] == []
 
@@ -259,12 +258,12 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
 # What it does
 
 
-def lines_of(document: Document) -> Iterator[tuple[str, str]]:
-    """The commands, and what the document shows of their output."""
-    blocks = [*typed(document.text), ("", "")]
+def lines_of(document: Document) -> Iterator[tuple[str, str, str]]:
+    """The commands, with what the document shows of their output, and what goes into files."""
+    blocks = [*typed(document.text, *FILES), ("", "")]
     for (kind, text), (following, sample) in pairwise(blocks):
-        if kind == "sh":
-            yield text, sample if following == "text" else ""
+        if kind != "text":
+            yield kind, text, sample if following == "text" else ""
 
 
 @pytest.mark.slow
@@ -281,7 +280,10 @@ def test_the_commands_run_in_order_as_written(
         lesson = lesson_of(site)
         # test_lesson_troubles.py makes the troubles happen.
         del lesson[TROUBLES]
-        for block, sample in chain(*map(lines_of, lesson.values())):
+        for kind, block, sample in chain(*map(lines_of, lesson.values())):
+            if kind in FILES:
+                site.write(block)
+                continue
             elsewhere = [start for start in ELSEWHERE if block.startswith(start)]
             listed.update(elsewhere)
             if elsewhere:

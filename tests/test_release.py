@@ -196,11 +196,7 @@ def test_it_goes_back_to_any_release(server: Server) -> None:
     assert listed()[0] == [first, "--rollback goes there"]
 
 
-WORKER = """
-[program:worker]
-command = "%(here)s/../venv/bin/python" deploy/work.py
-directory = %(here)s/..
-stopwaitsecs = 60
+BESIDE = """
 [program:idle]
 command = sh -c 'cd "%(here)s/.." && exec sleep 1000'
 [program:beside]
@@ -214,27 +210,38 @@ command = false
 directory = %(here)s/..
 startretries = 0
 """
-# Takes a task out of the queue, and ends it before it obeys TERM.
+# manage.py work: takes a task out of the queue, and ends it before it obeys TERM.
 WORK = """
-import os, signal, time
+import signal, time
 from pathlib import Path
 
-ends = []
-signal.signal(signal.SIGTERM, lambda *_: ends.append(True))
-queue = Path("var/queue")
-while not ends:
-    for task in sorted(queue.glob("*.todo"))[:1]:
-        text = task.read_text()
-        task.unlink()
-        time.sleep(1)
-        task.with_suffix(".done").write_text(text + Path.cwd().name)
-    time.sleep(0.05)
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    def handle(self, **options):
+        ends = []
+        signal.signal(signal.SIGTERM, lambda *_: ends.append(True))
+        queue = Path("var/queue")
+        while not ends:
+            for task in sorted(queue.glob("*.todo"))[:1]:
+                text = task.read_text()
+                task.unlink()
+                time.sleep(1)
+                task.with_suffix(".done").write_text(text + Path.cwd().name)
+            time.sleep(0.05)
 """
+COMMAND = "pages/management/commands/work.py"
 
 
 def with_worker(code: Path) -> None:
-    append("deploy/supervisord.conf", WORKER)(code)
-    (code / "deploy" / "work.py").write_text(WORK)
+    """The one that deploy/supervisord.conf has, without its semicolons, and some others."""
+    config = code / "deploy" / "supervisord.conf"
+    before, section, worker = config.read_text().partition(";[program:worker]")
+    assert section
+    config.write_text(before + re.sub("(?m)^;", "", section + worker) + BESIDE)
+    (code / COMMAND).parent.mkdir(parents=True, exist_ok=True)
+    (code / COMMAND).write_text(WORK)
 
 
 def test_every_program_takes_the_new_code(server: Server) -> None:
@@ -286,7 +293,7 @@ def test_every_program_takes_the_new_code(server: Server) -> None:
     assert by == {f"task\n{with_program}", f"task\n{new}"}
 
     # A worker that cannot start takes all of it back.
-    broken = replace("deploy/work.py", "while not ends", "raise SystemExit(1)\nwhile not ends")
+    broken = replace(COMMAND, "ends = []", "raise SystemExit(1)")
     done = server.release(with_worker, broken, check=False)
     assert "worker did not come up" in done.stderr
     assert done.stderr.endswith(f"{new} serves as before.\n")
@@ -307,6 +314,88 @@ def test_every_program_takes_the_new_code(server: Server) -> None:
     # The gunicorns restart with it where their settings have changed, too.
     eventually(lambda: len(server.masters()) == 2)
     server.require_whole()
+
+
+NOTE = """
+from django.db import models
+
+
+class Note(models.Model):
+    text = models.CharField(max_length=9)
+"""
+SUBTITLE = '    subtitle = models.CharField(max_length=9, blank=True, default=""{default})\n'
+# What the old code does when a visitor saves.
+SAVE = "from pages.models import Note; Note.objects.create(text='x'); print(Note.objects.count())"
+CREATE = 'migrations.CreateModel("Note", [("id", models.BigAutoField(primary_key=True)), ("text", models.CharField(max_length=9))])'
+REMOVE = 'migrations.RemoveField("note", "subtitle")'
+
+
+def notes(fields: str, *operations: str) -> Change:
+    """An app with this model, and these migrations one after the other."""
+
+    def change(code: Path) -> None:
+        (code / "pages" / "models.py").write_text(NOTE + fields)
+        folder = code / "pages" / "migrations"
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        for number, operation in enumerate(operations):
+            before = f'("pages", "m{number - 1}")' if number else ""
+            (folder / f"m{number}.py").write_text(
+                "from django.db import migrations, models\n\n\n"
+                "class Migration(migrations.Migration):\n"
+                f"    dependencies = [{before}]\n    operations = [{operation}]\n"
+            )
+
+    return change
+
+
+def add(field: str) -> str:
+    return f'migrations.AddField("note", "subtitle", {field.partition(" = ")[2].strip()})'
+
+
+def test_the_rehearsal_warns_of_what_the_old_release_cannot_live_with(
+    new_server: Callable[..., Server],
+) -> None:
+    """It names table and column, and is right: the old release fails there, or does not."""
+    server = new_server()
+
+    def saves() -> bool:
+        """Whether the release before can still save."""
+        old = server.path / "releases" / server.previous
+        command = (f"{old}/venv/bin/python", f"{old}/manage.py", "shell", "-c", SAVE)
+        return server.run(*command, check=False).returncode == 0
+
+    def warned(fields: str, *operations: str) -> list[str]:
+        said = server.release(notes(fields, *operations)).stdout
+        return [line for line in said.splitlines() if line.startswith("Warning: ")]
+
+    server.release()
+    assert warned("", CREATE) == []
+    unsafe, safe = SUBTITLE.format(default=""), SUBTITLE.format(default=', db_default=""')
+    (warning,) = warned(unsafe, CREATE, add(unsafe))
+    before = f"{server.previous}, which serves, "
+    assert warning.startswith(f"Warning: pages_note.subtitle must have a value, and {before}")
+    assert warning.endswith("Give the field db_default, or null=True.")
+    assert not saves()
+    # A column that goes, in one release
+    operations = [CREATE, add(unsafe), REMOVE]
+    (warning,) = warned("", *operations)
+    before = f"{server.previous}, which serves, "
+    assert warning.startswith(f"Warning: pages_note.subtitle goes from the database, and {before}")
+    assert not saves()
+    # And in two, after one that came with a default of the database's
+    operations.append(add(safe))
+    assert warned(safe, *operations) == []
+    assert saves()
+    operations.append(f"migrations.SeparateDatabaseAndState(state_operations=[{REMOVE}])")
+    assert warned("", *operations) == []
+    assert saves()
+    operations.append('migrations.RunSQL("ALTER TABLE pages_note DROP COLUMN subtitle")')
+    assert warned("", *operations) == []
+    assert saves()
+    operations.append('migrations.DeleteModel("Note")')
+    (warning,) = warned("", *operations)
+    assert warning.startswith("Warning: pages_note goes from the database, and ")
 
 
 def test_the_rehearsal_has_the_uploads(server: Server) -> None:

@@ -648,15 +648,38 @@ def test_slow_visitors_do_not_hold_it_up(server: Server) -> None:
     assert max(server.machine.inside(visit)) < 5
 
 
+def nightly(machine: Machine) -> list[tuple[str, ...]]:
+    """The commands of the night, as their user."""
+    text = (machine.root / "etc/cron.d/supervisord").read_text()
+    lines = [line.split(None, 6) for line in text.splitlines() if line[:1].isdigit()]
+    as_user = ("setpriv", "--regid=33", "--clear-groups")
+    return [(*as_user, f"--reuid={user}", "sh", "-c", command) for *_, user, command in lines]
+
+
+@only("systemd")
+def test_expired_sessions_go_each_night(server: Server) -> None:
+    """And nobody who has logged in is logged out."""
+    manage = ("/srv/chess/current/deploy/manage.sh", "shell", "--no-imports", "-c")
+    sessions = "from django.contrib.sessions.backends.db import SessionStore\n"
+    sessions += "from django.contrib.sessions.models import Session\n"
+    make = "for age in (-1, 1000): s = SessionStore(); s.set_expiry(age); s.save()"
+    count = "print(Session.objects.count())"
+    machine = server.machine
+    before = int(machine.run(*manage, sessions + count).stdout)
+    machine.run(*manage, sessions + make)
+    _, ends_sessions = nightly(machine)
+    done = machine.run(*ends_sessions)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert int(machine.run(*manage, sessions + count).stdout) == before + 1
+
+
 @only("systemd")
 def test_the_nightly_copy_is_whole(server: Server) -> None:
     """As cron runs it: it says nothing that cron would mail."""
     machine = server.machine
-    line = (machine.root / "etc/cron.d/supervisord").read_text().splitlines()[-1]
-    *_, user, command = line.split(None, 6)
-    as_user = ("setpriv", f"--reuid={user}", "--regid=33", "--clear-groups", "sh", "-c")
+    copies_data, _ = nightly(machine)
     for _ in range(2):
-        done = machine.run(*as_user, command)
+        done = machine.run(*copies_data)
         assert (done.stdout, done.stderr) == ("", "")
         time.sleep(1)  # a copy is named after its second
     copies = [*(machine.root / "srv/chess/var/backups").iterdir()]

@@ -119,10 +119,13 @@ def _inline(tokens: list[Token], section: Section) -> str:
     return prose
 
 
-def typed(document: str) -> Iterator[tuple[str, str]]:
-    """Commands in their order: "sh" and a block or a piece of prose; "text" and what they show."""
+def typed(document: str, *files: str) -> Iterator[tuple[str, str]]:
+    """Commands in their order: "sh" and a block or a piece of prose; "text" and what they show.
+
+    And what is written into files, where their languages are named.
+    """
     for token in MarkdownIt("commonmark").enable("table").parse(document):
-        if token.type == "fence" and token.info in ("sh", "text"):
+        if token.type == "fence" and token.info in ("sh", "text", *files):
             yield token.info, token.content
         for child in token.children or ():
             if child.type == "code_inline" and COMMAND.match(child.content):

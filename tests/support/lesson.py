@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .commands import AS_USER, ENVIRONMENT, SYSTEM, USER, Run
-from .documents import Document
+from .documents import Document, typed
+from .git import GIT_AUTHOR
 from .nginx import DOMAIN
 from .ports import free_port
 from .project import Project, Site
@@ -21,6 +22,15 @@ from .template import ROOT
 from .waiting import eventually
 
 TROUBLES = "docs/troubles.md"
+# As long as there is no ./packages.sh: what it does.
+ADD_PILLOW = "./packages.sh add pillow\n"
+LOCK_PILLOW = (
+    "echo Pillow >>requirements.in\n"
+    "uv pip compile --quiet --universal --python-version 3.10 --generate-hashes requirements.in"
+    " -o requirements.txt\n"
+)
+# What is written into files.
+FILES = ("python", "html")
 
 
 def lesson_of(project: Project) -> dict[str, Document]:
@@ -58,6 +68,33 @@ def _free(line: str) -> str:
     return line.replace("…", r"\S*")
 
 
+def with_snippet(project: Path, snippet: str) -> tuple[Path, str]:
+    """The file that a snippet's first line names, and its text with the snippet in it.
+
+    What is there already stays, and shows the place: the new lines go behind it.
+    """
+    name, *lines = snippet.splitlines()
+    path = project / re.sub(r"^(# |<!-- )| -->$", "", name)
+    text = path.read_text().splitlines() if path.exists() else []
+    place = 0
+    for line in lines:
+        if line in text[place:]:
+            place = text.index(line, place) + 1
+        else:
+            text.insert(place, line)
+            place += 1
+    return path, "\n".join(text) + "\n"
+
+
+def write_snippets(project: Project, chapter: str) -> None:
+    """Writes what a chapter shows into the files that it names."""
+    for kind, snippet in typed(lesson_of(project)[chapter].text, *FILES):
+        if kind in FILES:
+            path, text = with_snippet(project.path, snippet)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+
 @dataclass
 class Reader(Site):
     """Somebody with a home folder, who types what stands in the lesson. As root: another user."""
@@ -68,7 +105,8 @@ class Reader(Site):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**ENVIRONMENT, "HOME": str(self.home), "PATH": f"{self.home}/uv:{SYSTEM}"}
+        path = f"{self.home}/uv:{SYSTEM}"
+        return {**ENVIRONMENT, **GIT_AUTHOR, "HOME": str(self.home), "PATH": path}
 
     def run(self, *command: str, **options: Any) -> Run:
         options.setdefault("env", self.environment)
@@ -76,6 +114,7 @@ class Reader(Site):
 
     def type(self, block: str, check: bool = True) -> str:
         """What the commands show."""
+        block = block.replace(ADD_PILLOW, LOCK_PILLOW)
         if "port = /" in block:
             shell = self.in_a_net_of_its_own(block)
         else:
@@ -119,6 +158,12 @@ class Reader(Site):
                 said += b"\n"
             process.stdout.read()
         assert process.returncode == 0, said
+
+    def write(self, snippet: str) -> None:
+        """Puts a snippet of the lesson into its file."""
+        path, text = with_snippet(self.path, snippet)
+        write = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
+        self.run("sh", "-ec", write, "sh", str(path), input=text)
 
     def status(self) -> str:
         run = self.supervisorctl("status")

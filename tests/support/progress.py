@@ -25,6 +25,7 @@ SECONDS = {
     "test_document_commands[README.md]": (0, 210),
     "test_trouble": (0, 154),
     "test_pages": (0, 85),
+    "test_uploads": (0, 75),
     "test_busy": (0, 108),
     "test_copies": (0, 100),
     "test_developing": (0, 60),

@@ -133,6 +133,10 @@ STORAGES = {
     },
 }
 
+#: What is uploaded. nginx sends it to visitors; on a laptop, urls.py does.
+MEDIA_URL = "media/"
+MEDIA_ROOT = BASE_DIR / "var" / "media"
+
 #: The proxy says by X-Forwarded-Proto how the visitor came; gunicorn passes it on.
 SECURE_SSL_REDIRECT = HTTPS
 #: A health check comes from this very machine, by http.

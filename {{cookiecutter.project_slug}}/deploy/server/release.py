@@ -147,7 +147,9 @@ def make_release(site, config, options):
     for warning in warnings:
         say(warning)
     with step(_py("Rehearsal: migrating the copy of the database")):
-        new.manage("migrate", "--no-input")
+        misfits = new.rehearse_migrations()
+    for misfit in misfits:
+        say(misfit)
     with step(_py("Rehearsal: collecting the static files")):
         new.manage("collectstatic", "--no-input")
     with step(_py("Rehearsal: asking for the home page")):

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from functools import cached_property
 
-from . import code, preflight
+from . import code, preflight, schema
 from .commands import Failed, last_lines, run, started
 from .facts import DOMAIN
 from .probes import ask, listens
@@ -109,6 +109,17 @@ class Release:
         if database.exists():
             self.python("-c", COPY_DATABASE, database, rehearsal / database.name)
 
+    def rehearse_migrations(self):
+        """_("Returns what the release that serves cannot live with.")"""
+        database = self.folder.rehearsal / DATABASE
+        with self.user.touches_files():
+            before = schema.read(database)
+        self.manage("migrate", "--no-input")
+        with self.user.touches_files():
+            after = schema.read(database)
+        old = Release(self.folder, target(self.folder.current))
+        return schema.misfits(before, after, old)
+
     def use_var(self):
         with self.user.touches_files():
             (self.folder.var / "log").mkdir(0o750, exist_ok=True)
@@ -153,9 +164,9 @@ class Release:
         """_("Moves those of the rehearsal: the site, which serves, never sees half of one.")"""
         source, static = self.folder.rehearsal / "static", self.folder.static
         with self.user.touches_files():
-            #: nginx follows a link only if its owner owns the target too; root may have made this one.
-            if static.is_symlink():
-                link(static, os.readlink(static))
+            #: nginx follows a link only if its owner owns the target too; root may have made these.
+            for folder in filter(os.path.islink, (static, self.folder.media)):
+                link(folder, os.readlink(folder))
             for file in [path for path in source.rglob("*") if path.is_file()]:
                 target = static / file.relative_to(source)
                 target.parent.mkdir(parents=True, exist_ok=True)

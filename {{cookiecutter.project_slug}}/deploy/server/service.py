@@ -148,7 +148,7 @@ class Service:
         """_("What its files hold on this machine, by their paths.")"""
         vhost = "https.conf" if CERTIFICATE.exists() else "http.conf"
         sources = {self.site: f"nginx/{vhost}", **self.snippets}
-        sources[self.cron] = "cron.d/backup"
+        sources[self.cron] = "cron.d/nightly"
         if self.systemd:
             sources |= self.units
         else:
