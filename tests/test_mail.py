@@ -279,7 +279,7 @@ def test_a_death_on_a_full_disk_is_told(stopped: Site) -> None:
         path.unlink()
     if folder.exists():
         folder.rmdir()
-    folder.symlink_to(folder / "nowhere")
+    folder.symlink_to(folder.with_name("nowhere"))
     try:
         with mail_server() as inbox:
             start(stopped, inbox.url)
