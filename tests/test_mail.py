@@ -149,7 +149,8 @@ def test_a_forgotten_password_is_replaced_by_mail(stopped: Site) -> None:
         assert link
         new = "remembered-1852"
         submit(link[0], new_password1=new, new_password2=new)
-        assert "/admin/logout/" in submit(f"{address}login/", username="zoe", password=new)
+        admin = submit(f"{address}login/?next=/admin/", username="zoe", password=new)
+        assert "/admin/logout/" in admin
 
 
 # Errors
