@@ -691,6 +691,7 @@ FRENCH: dict[str, str] = {
     "After a mail server that takes nothing, the next try": (
         "Après un serveur de courriel qui ne prend rien, le prochain essai"
     ),
+    "supervisord ends it like this.": "C'est ainsi que supervisord l'arrête.",
     "Each tells to look; which one it is does not matter. They end with supervisord.": (
         "Chacun dit de regarder ; peu importe lequel. Ils finissent avec supervisord."
     ),

@@ -9,8 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
+from support.commands import ENVIRONMENT
 from support.project import Site
 from support.smtp import Inbox, mail_server, silent_mail_server
 from support.waiting import eventually
@@ -118,6 +121,36 @@ def test_a_silent_mail_server_ends_no_worker(stopped: Site) -> None:
         assert [each.result().status for each in waiting] == [500] * 3
         assert 9 < time.monotonic() - began < 15
         assert sorted(stopped.every_worker()) == workers
+
+
+def test_a_forgotten_password_is_replaced_by_mail(stopped: Site) -> None:
+    """In the browser's way: the form of the admin, the link of the mail, a new login."""
+    opener = build_opener(HTTPCookieProcessor())
+
+    def submit(address: str, **fields: str) -> str:
+        """What the page says after its form was sent, where it leads to."""
+        with opener.open(address) as page:
+            token = re.search('name="csrfmiddlewaretoken" value="(.+?)"', page.read().decode())
+            assert token
+            data = urlencode({"csrfmiddlewaretoken": token[1], **fields}).encode()
+            with opener.open(page.url, data) as answer:
+                return str(answer.read().decode())
+
+    with mail_server() as inbox:
+        start(stopped, inbox.url)
+        account = ("--username", "zoe", "--email", "zoe@example.org")
+        env = {**ENVIRONMENT, "DJANGO_SUPERUSER_PASSWORD": "forgotten-1843"}
+        stopped.python("manage.py", "createsuperuser", "--no-input", *account, env=env)
+        address = f"http://127.0.0.1:{stopped.port}/admin/"
+        submit(f"{address}password_reset/", email="zoe@example.org")
+        [mail] = inbox.mails
+        assert inbox.recipients == [["zoe@example.org"]]
+        link = re.search(rf"http://127\.0\.0\.1:{stopped.port}/\S+", mail.get_content())
+        assert link
+        new = "remembered-1852"
+        submit(link[0], new_password1=new, new_password2=new)
+        admin = submit(f"{address}login/?next=/admin/", username="zoe", password=new)
+        assert "/admin/logout/" in admin
 
 
 # Errors
@@ -279,7 +312,7 @@ def test_a_death_on_a_full_disk_is_told(stopped: Site) -> None:
         path.unlink()
     if folder.exists():
         folder.rmdir()
-    folder.symlink_to(folder / "nowhere")
+    folder.symlink_to(folder.with_name("nowhere"))
     try:
         with mail_server() as inbox:
             start(stopped, inbox.url)

@@ -22,9 +22,11 @@ RETRY_SECONDS = 60
 
 def main(words):
     alerts = Alerts()
-    for _ in events():
-        alerts.look()
-        alerts.tries(mail_sender.send_waiting)
+    #: supervisord ends it like this.
+    with suppress(KeyboardInterrupt):
+        for _ in events():
+            alerts.look()
+            alerts.tries(mail_sender.send_waiting)
 
 
 def events():
