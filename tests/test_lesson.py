@@ -85,6 +85,22 @@ MESSAGES = (
     "Failed login from %s as %s",
     "Failed login to the web interface from {address}",
 )
+# What people read of the app that the lesson writes.
+WORDS = {
+    "Thank you! We read it, then all can.": "Merci ! Nous le lisons, puis tous le pourront.",
+    "This field is required.": "Ce champ est obligatoire.",
+    "guestbook entries": "mots du livre d'or",
+    "shown to visitors": "visible par les visiteurs",
+    "guestbook entry": "mot du livre d'or",
+    "Leave a message": "Laisser un mot",
+    "Our guestbook": "Notre livre d'or",
+    "your message": "votre message",
+    "written on": "écrit le",
+    "Thank you": "Merci",
+    "your name": "votre nom",
+    "Hello!": "Bonjour !",
+    ">Home<": ">Accueil<",
+}
 # What the prose says of an output.
 CLAIMED = {"venv/bin/python manage.py check --deploy\n": "System check identified 4 issues"}
 
@@ -105,6 +121,8 @@ def both(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> dict[s
 
 def as_the_site_says(text: str) -> str:
     """Code of the English lesson with the site's own messages in French."""
+    for english, french in WORDS.items():
+        text = text.replace(english, french)
     for english in ("%s: restarting (%d of %d)", "%s: running"):
         message = re.escape(english).replace("%s", r"(\S+)").replace("%d", r"(\d+)")
         french = translate(english, "fr").replace("%d", "%s")
@@ -222,7 +240,7 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         (project.path / name).read_text()
         for name in ("lesson/settings.py", ".env.example", "deploy/gunicorn.conf.py")
     )
-    made_later = {"venv", ".env", "releases", "var", "web_interface.conf", "wheels"}
+    made_later = {"guestbook", "venv", ".env", "releases", "var", "web_interface.conf", "wheels"}
     spans = [span for document in lesson_of(project).values() for span in document.spans]
     paths = {
         found
@@ -245,12 +263,12 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
 # What it does
 
 
-def lines_of(document: Document) -> Iterator[tuple[str, str]]:
-    """The commands, and what the document shows of their output."""
+def lines_of(document: Document) -> Iterator[tuple[str, str, str]]:
+    """The commands, and what the document shows of their output; the files between them."""
     blocks = [*typed(document.text), ("", "")]
     for (kind, text), (following, sample) in pairwise(blocks):
-        if kind == "sh":
-            yield text, sample if following == "text" else ""
+        if kind != "text":
+            yield kind, text, sample if following == "text" else ""
 
 
 @pytest.mark.slow
@@ -267,7 +285,10 @@ def test_the_commands_run_in_order_as_written(
         lesson = lesson_of(site)
         # test_lesson_troubles.py makes the troubles happen.
         del lesson[TROUBLES]
-        for block, sample in chain(*map(lines_of, lesson.values())):
+        for kind, block, sample in chain(*map(lines_of, lesson.values())):
+            if kind != "sh":
+                site.write(*kind.split(), block)
+                continue
             elsewhere = [start for start in ELSEWHERE if block.startswith(start)]
             listed.update(elsewhere)
             if elsewhere:
@@ -286,6 +307,9 @@ def test_the_commands_run_in_order_as_written(
                 assert time.monotonic() < deadline, (block, output)
                 output = site.type(block.splitlines()[-1], check=False)
         assert serves(site)
+        assert {"en": "<h1>Our guestbook</h1>", "fr": "<h1>Notre livre d'or</h1>"}[
+            answers["language"]
+        ] in site.get("/guestbook/").text
     assert listed == {
         start for start in ELSEWHERE if start != "ssh -N" or "web_interface" not in answers
     }

@@ -55,12 +55,70 @@ urlpatterns += [
     path("careless", careless),
 ]
 """
+# The first page that one writes, with what most need.
+FIRST_PAGE = """
+from django import forms
+from django.contrib import messages
+from django.shortcuts import render
+
+
+class FirstForm(forms.Form):
+    name = forms.CharField(help_text="As others read it")
+    mail = forms.EmailField()
+    text = forms.CharField(widget=forms.Textarea)
+    day = forms.DateField(widget=forms.DateInput({"type": "date"}))
+    colour = forms.ChoiceField(choices=[("r", "Red"), ("g", "Green")])
+    size = forms.ChoiceField(choices=[("s", "S"), ("m", "M")], widget=forms.RadioSelect)
+    sure = forms.BooleanField()
+
+
+def first(request):
+    form = FirstForm(request.POST or None)
+    if request.method == "POST":
+        messages.success(request, "It was sent.")
+        messages.error(request, "It was not.")
+        form.is_valid()
+    return render(request, "first.html", {"form": form, "rows": range(3)})
+
+
+urlpatterns += [path("first", first)]
+"""
+FIRST_TEMPLATE = """{% extends "pages/base.html" %}
+{% block title %}First{% endblock %}
+{% block header %}<h1>First</h1>{% endblock %}
+{% block content %}
+<form method="post" novalidate>
+  {% csrf_token %}
+  {{ form }}
+  <button>Send</button>
+</form>
+<table>
+  <thead><tr><th scope="col">Name</th><th scope="col">Mail</th><th scope="col">Day</th></tr></thead>
+  <tbody>
+    {% for row in rows %}
+    <tr><th scope="row">Ada</th><td><a href="#{{ row }}">ada.lovelace@example.com</a></td><td>1843</td></tr>
+    {% endfor %}
+  </tbody>
+</table>
+{% endblock %}
+"""
+# Contrast of the edge of the first field, in WCAG's measure (1 to 21), with what is below it.
+EDGE = """() => {
+  const luminance = colour => colour.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
+    .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0.05)
+  const field = getComputedStyle(document.querySelector("input[name=name]"))
+  const page = getComputedStyle(document.documentElement)
+  const [dark, bright] = [field.borderTopColor, page.backgroundColor].map(luminance).sort()
+  return bright / dark
+}"""
 
 
 def start(site: Site) -> Site:
-    """Adds the pages that fail, and starts the site."""
+    """Adds the pages that fail, and the first one; starts the site."""
     with (site.path / site.slug / "urls.py").open("a") as urls:
-        urls.write(FAILING_PAGES)
+        urls.write(FAILING_PAGES + FIRST_PAGE)
+    (site.path / "pages" / "templates" / "first.html").write_text(FIRST_TEMPLATE)
     site.start()
     return site
 
@@ -171,6 +229,33 @@ def test_nothing_is_wrong_with_any_page(
         assert window.problems == []
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("size", [PHONE, ZOOMED_PHONE, DESK])
+def test_the_first_page_that_one_writes_is_handsome(
+    site: Site, visit: Callable[..., Visit], size: tuple[int, int], scheme: Scheme
+) -> None:
+    """A form, a table, messages and errors, written as Django's manual shows them."""
+    window = visit(site, size, scheme)
+    assert window.open("/first") == 200
+    window.look()
+    assert window.page.evaluate(EDGE) >= 3
+    first_field = window.page.locator("main form").bounding_box()
+    banner = window.page.locator("body > header").bounding_box()
+    assert first_field
+    assert banner
+    assert first_field["y"] >= banner["y"] + banner["height"]
+
+    window.page.click("button")
+    assert window.page.locator(".messages p").all_inner_texts() == ["It was sent.", "It was not."]
+    assert window.page.locator(".errorlist").count() == 6
+    window.look()
+    window.open("/admin/login/")
+    window.page.click(".password-reset-link a")
+    assert window.page.locator("input[name=email]").is_visible()
+    window.look()
+    assert window.problems == []
+
+
 @pytest.mark.parametrize("size", [PHONE, ZOOMED_PHONE, DESK, ZOOMED_DESK])
 def test_long_names_and_zoom_break_nothing(
     long_names: Site, visit: Callable[..., Visit], size: tuple[int, int]
@@ -194,7 +279,7 @@ def test_dark_pages_are_dark(site: Site, visit: Callable[..., Visit]) -> None:
     def brightness(scheme: Scheme) -> int:
         window = visit(site, scheme=scheme)
         window.open()
-        colour = window.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        colour = window.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         return sum(map(int, re.findall(r"\d+", colour)))
 
     assert brightness("dark") < 100

@@ -120,6 +120,15 @@ class Reader(Site):
             process.stdout.read()
         assert process.returncode == 0, said
 
+    def write(self, kind: str, file: str, text: str) -> None:
+        """Writes a file that a chapter shows whole, or the lines that it adds to one."""
+        if kind == "diff":
+            lines = text.splitlines(keepends=True)
+            old = "".join(line[1:] for line in lines if not line.startswith("+"))
+            self.change(file, old, "".join(line[1:] for line in lines))
+        else:
+            (self.path / file).write_text(text)
+
     def status(self) -> str:
         run = self.supervisorctl("status")
         return run.stdout + run.stderr
