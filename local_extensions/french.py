@@ -600,7 +600,7 @@ FRENCH: dict[str, str] = {
     ),
     "Lists of files, for Django alone": "Des listes de fichiers, pour Django seul",
     "Too many attempts from your address. Please try again in a minute.": (
-        "Trop d'essais depuis votre adresse. Réessayez dans une minute."
+        "Trop de tentatives depuis votre adresse. Réessayez dans une minute."
     ),
     # deploy/nginx/tls.conf
     "How https.conf speaks TLS; deploy/install.sh puts this file into /etc/nginx/snippets.": (
@@ -2776,7 +2776,7 @@ FRENCH: dict[str, str] = {
     # <slug>/urls.py
     "Which address shows which page.": "Quelle adresse montre quelle page.",
     (
-        "\"Forgotten your password?\" below the login form of the administration, and the way by "
+        '"Forgotten your password?" below the login form of the administration, and the way by '
         "mail to a new one"
     ): (
         "« Mot de passe oublié ? » sous le formulaire de connexion de l'administration, et le "

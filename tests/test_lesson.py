@@ -287,7 +287,7 @@ def test_the_commands_run_in_order_as_written(
         del lesson[TROUBLES]
         for kind, block, sample in chain(*map(lines_of, lesson.values())):
             if kind != "sh":
-                site.write(*kind.split(), block)
+                site.write(kind, block)
                 continue
             elsewhere = [start for start in ELSEWHERE if block.startswith(start)]
             listed.update(elsewhere)

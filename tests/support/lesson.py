@@ -120,8 +120,9 @@ class Reader(Site):
             process.stdout.read()
         assert process.returncode == 0, said
 
-    def write(self, kind: str, file: str, text: str) -> None:
+    def write(self, kind_and_file: str, text: str) -> None:
         """Writes a file that a chapter shows whole, or the lines that it adds to one."""
+        kind, file = kind_and_file.split()
         if kind == "diff":
             lines = text.splitlines(keepends=True)
             old = "".join(line[1:] for line in lines if not line.startswith("+"))
