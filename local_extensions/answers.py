@@ -25,6 +25,7 @@ from .zones import NEW_NAMES, ZONES
 # `test`, the one standard package that `sys.stdlib_module_names` leaves out.
 TAKEN_MODULES = frozenset(
     [
+        "accounts",
         "asgiref",
         "csp",
         "deploy",

@@ -208,6 +208,27 @@ FRENCH: dict[str, str] = {
     ),
     # .gitlab-ci.yml
     "GitLab runs it at each push.": "GitLab le lance à chaque push.",
+    # accounts/admin.py
+    "Who may log in, in the administration.": "Qui peut se connecter, dans l'administration.",
+    # accounts/apps.py
+    "The app of those who log in.": "L'application de ceux qui se connectent.",
+    "Accounts": "Comptes",
+    "One line, with the address of who tried.": "Une ligne, avec l'adresse de qui a essayé.",
+    "As JSON, what was typed can neither end the line nor give orders to a terminal.": (
+        "En JSON, ce qui a été tapé ne peut ni clore la ligne ni donner d'ordre à un terminal."
+    ),
+    "Failed login from %s as %s": "Connexion refusée depuis %s sous le nom %s",
+    # accounts/models.py
+    "Who may log in.": "Qui peut se connecter.",
+    (
+        "Django's own user, to which fields can be added: once there are tables, it is late to "
+        "begin with one."
+    ): (
+        "L'utilisateur de Django, auquel on peut ajouter des champs : quand les tables existent, "
+        "il est tard pour en changer."
+    ),
+    # accounts/tests.py
+    "Tests of those who log in.": "Tests de ceux qui se connectent.",
     # bootstrap.sh
     "Sets the site up: venv, requirements, secrets, database, static files. Run it again whenever"
     " you like: it does only what is missing.": (
@@ -577,10 +598,12 @@ FRENCH: dict[str, str] = {
         " sa réponse d'un coup. Secondes entre deux signes de vie d'un visiteur, et plus grand"
         " envoi."
     ),
-    "Who tries passwords: the address, of IPv6 its half, for a visitor may have all of the"
-    " other.": (
-        "Qui essaie des mots de passe : son adresse, ou sa moitié en IPv6, car un visiteur peut"
-        " avoir toute l'autre."
+    (
+        "Who tries passwords, or has mails sent for forgotten ones: the address, of IPv6 its "
+        "half, for a visitor may have all of the other."
+    ): (
+        "Qui essaie des mots de passe, ou fait envoyer des courriers pour en changer : son "
+        "adresse, ou sa moitié en IPv6, car un visiteur peut avoir toute l'autre."
     ),
     "Where a router leads another port here, browsers say so, and Django compares.": (
         "Si un routeur mène ici un autre port, les navigateurs le disent, et Django compare."
@@ -623,8 +646,8 @@ FRENCH: dict[str, str] = {
     "What browsers show; they save the rest.": (
         "Ce que les navigateurs affichent ; le reste, ils l'enregistrent."
     ),
-    "Too many logins from your address. Please try again in a minute.": (
-        "Trop de connexions depuis votre adresse. Réessayez dans une minute."
+    "Too many attempts from your address. Please try again in a minute.": (
+        "Trop de tentatives depuis votre adresse. Réessayez dans une minute."
     ),
     # deploy/nginx/tls.conf
     "How https.conf speaks TLS; deploy/install.sh puts this file into /etc/nginx/snippets.": (
@@ -645,10 +668,12 @@ FRENCH: dict[str, str] = {
         " répondre, nginx demande à un autre, et le visiteur ne remarque rien. Ce qui change des"
         " données (POST), il ne l'envoie jamais deux fois."
     ),
-    "What each address may send to a login form in the long run; site.conf says to which, and how"
-    " many at once.": (
-        "Ce que chaque adresse peut envoyer à la longue à un formulaire de connexion ; site.conf"
-        " dit auquel, et combien d'un coup."
+    (
+        "What each address may send to a login form, or to that of a forgotten password, in the "
+        "long run; site.conf says to which, and how many at once."
+    ): (
+        "Ce que chaque adresse peut envoyer, à la longue, à un formulaire de connexion ou de mot "
+        "de passe oublié ; site.conf dit auquel, et combien d'un coup."
     ),
     # deploy/release.sh
     "Puts the code of this folder into service on a server, without losing a request."
@@ -2922,13 +2947,6 @@ FRENCH: dict[str, str] = {
         "Ajoute des paquets au site, ou les met à jour : ./packages.sh add NOM, ./packages.sh "
         "upgrade [NOM]"
     ),
-    # pages/apps.py
-    "The app of the pages.": "L'application des pages.",
-    "One line, with the address of who tried.": "Une ligne, avec l'adresse de qui a essayé.",
-    "As JSON, what was typed can neither end the line nor give orders to a terminal.": (
-        "En JSON, ce qui a été tapé ne peut ni clore la ligne ni donner d'ordre à un terminal."
-    ),
-    "Failed login from %s as %s": "Connexion refusée depuis %s sous le nom %s",
     # pages/management/commands/compilemessages.py
     "Django's compilemessages, for the texts of the site: not those of the packages in venv/.": (
         "Le compilemessages de Django, pour les textes du site : sans ceux des paquets de venv/."
@@ -2966,6 +2984,8 @@ FRENCH: dict[str, str] = {
         "D'autres écrivent en ce moment, et rien de vous n'a été enregistré. Veuillez réessayer"
         " dans un instant."
     ),
+    # pages/templates/pages/base.html
+    "Home": "Accueil",
     # pages/templates/pages/home.html
     "It works": "Ça marche",
     "makes the pages": "fait les pages",
@@ -2980,13 +3000,16 @@ FRENCH: dict[str, str] = {
     "Create your account:": "Créez votre compte :",
     "Log in to the administration": "Connectez-vous à l'administration",
     "Write your own home page:": "Écrivez votre page d'accueil :",
+    "Write an app of your own:": "Écrire votre propre application :",
     "Read the lesson:": "Lisez la leçon :",
+    # pages/testing.py
+    "What tests of pages begin with.": "Ce par quoi commencent les tests de pages.",
+    "With a database, by http, and no static files need be collected.": (
+        "Avec une base de données, en http, et sans qu'il faille rassembler les fichiers statiques."
+    ),
     # pages/tests.py
     "Tests of the pages: venv/bin/python manage.py test": (
         "Les tests des pages : venv/bin/python manage.py test"
-    ),
-    "Tests need no collected static files.": (
-        "Les tests se passent des fichiers statiques rassemblés."
     ),
     # pages/views.py
     "The pages of the site.": "Les pages du site.",
@@ -3188,6 +3211,9 @@ FRENCH: dict[str, str] = {
         "Secondes à attendre un autre écrivain ; puis le visiteur est prié de revenir. Deux"
         " attentes finissent avant que gunicorn y voie un blocage."
     ),
+    "The site has no other login form yet.": (
+        "Le site n'a pas encore d'autre formulaire de connexion."
+    ),
     "Each file gets a name with its fingerprint: browsers keep it for ever, a change is seen at"
     " once.": (
         "Chaque fichier reçoit un nom qui porte son empreinte : les navigateurs le gardent pour"
@@ -3224,6 +3250,13 @@ FRENCH: dict[str, str] = {
     ),
     # <slug>/urls.py
     "Which address shows which page.": "Quelle adresse montre quelle page.",
+    (
+        '"Forgotten your password?" below the login form of the administration, and the way by '
+        "mail to a new one"
+    ): (
+        "« Mot de passe oublié ? » sous le formulaire de connexion de l'administration, et le "
+        "chemin, par courrier, vers un nouveau"
+    ),
     # <slug>/wsgi.py
     "What gunicorn serves.": "Ce que sert gunicorn.",
     "Django would load the pages at the first request: here, an error in them ends the start.": (

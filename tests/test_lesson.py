@@ -96,6 +96,22 @@ MESSAGES = (
     "Failed login from %s as %s",
     "Failed login to the web interface from {address}",
 )
+# What people read of the app that the lesson writes.
+WORDS = {
+    "Thank you! We read it, then all can.": "Merci ! Nous le lisons, puis tous le pourront.",
+    "This field is required.": "Ce champ est obligatoire.",
+    "guestbook entries": "mots du livre d'or",
+    "shown to visitors": "visible par les visiteurs",
+    "guestbook entry": "mot du livre d'or",
+    "Leave a message": "Laisser un mot",
+    "Our guestbook": "Notre livre d'or",
+    "your message": "votre message",
+    "written on": "écrit le",
+    "Thank you": "Merci",
+    "your name": "votre nom",
+    "Hello!": "Bonjour !",
+    ">Home<": ">Accueil<",
+}
 # What the prose says of an output.
 CLAIMED = {"venv/bin/python manage.py check --deploy\n": "System check identified 4 issues"}
 
@@ -116,6 +132,8 @@ def both(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> dict[s
 
 def as_the_site_says(text: str) -> str:
     """Code of the English lesson with the site's own messages in French."""
+    for english, french in WORDS.items():
+        text = text.replace(english, french)
     for english in ("%s: restarting (%d of %d)", "%s: running"):
         message = re.escape(english).replace("%s", r"(\S+)").replace("%d", r"(\d+)")
         french = translate(english, "fr").replace("%d", "%s")
@@ -234,7 +252,7 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         for name in ("lesson/settings.py", ".env.example", "deploy/gunicorn.conf.py")
     )
     made_later = {"venv", ".env", "releases", "var", "web_interface.conf", "wheels", "photos"}
-    made_later |= {"local.conf", "locale", "middleware.py", "where.py"}
+    made_later |= {"guestbook", "local.conf", "locale", "middleware.py", "where.py"}
     spans = [span for document in lesson_of(project).values() for span in document.spans]
     paths = {
         found
@@ -259,8 +277,8 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
 
 
 def lines_of(document: Document) -> Iterator[tuple[str, str, str]]:
-    """The commands, with what the document shows of their output, and what goes into files."""
-    blocks = [*typed(document.text, *FILES), ("", "")]
+    """The commands, and what the document shows of their output; the files between them."""
+    blocks = [*typed(document.text), ("", "")]
     for (kind, text), (following, sample) in pairwise(blocks):
         if kind != "text":
             yield kind, text, sample if following == "text" else ""
@@ -281,8 +299,8 @@ def test_the_commands_run_in_order_as_written(
         # test_lesson_troubles.py makes the troubles happen.
         del lesson[TROUBLES]
         for kind, block, sample in chain(*map(lines_of, lesson.values())):
-            if kind in FILES:
-                site.write(block)
+            if kind != "sh":
+                site.write(kind, block)
                 continue
             elsewhere = [start for start in ELSEWHERE if block.startswith(start)]
             listed.update(elsewhere)
@@ -302,6 +320,9 @@ def test_the_commands_run_in_order_as_written(
                 assert time.monotonic() < deadline, (block, output)
                 output = site.type(block.splitlines()[-1], check=False)
         assert serves(site)
+        assert {"en": "<h1>Our guestbook</h1>", "fr": "<h1>Notre livre d'or</h1>"}[
+            answers["language"]
+        ] in site.get("/guestbook/").text
     assert listed == {
         start for start in ELSEWHERE if start != "ssh -N" or "web_interface" not in answers
     }

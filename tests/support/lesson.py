@@ -22,15 +22,8 @@ from .template import ROOT
 from .waiting import eventually
 
 TROUBLES = "docs/troubles.md"
-# As long as there is no ./packages.sh: what it does.
-ADD_PILLOW = "./packages.sh add pillow\n"
-LOCK_PILLOW = (
-    "echo Pillow >>requirements.in\n"
-    "uv pip compile --quiet --universal --python-version 3.10 --generate-hashes requirements.in"
-    " -o requirements.txt\n"
-)
-# What is written into files.
-FILES = ("python", "html")
+# The first line of a piece of code that goes into a file, among what is there.
+NAMED = re.compile(r"(?:# |<!-- )(\S+\.\w+)(?: -->)?\n")
 
 
 def lesson_of(project: Project) -> dict[str, Document]:
@@ -74,7 +67,7 @@ def with_snippet(project: Path, snippet: str) -> tuple[Path, str]:
     What is there already stays, and shows the place: the new lines go behind it.
     """
     name, *lines = snippet.splitlines()
-    path = project / re.sub(r"^(# |<!-- )| -->$", "", name)
+    path = project / NAMED.match(f"{name}\n")[1]
     text = path.read_text().splitlines() if path.exists() else []
     place = 0
     for line in lines:
@@ -88,8 +81,8 @@ def with_snippet(project: Path, snippet: str) -> tuple[Path, str]:
 
 def write_snippets(project: Project, chapter: str) -> None:
     """Writes what a chapter shows into the files that it names."""
-    for kind, snippet in typed(lesson_of(project)[chapter].text, *FILES):
-        if kind in FILES:
+    for _, snippet in typed(lesson_of(project)[chapter].text):
+        if NAMED.match(snippet):
             path, text = with_snippet(project.path, snippet)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -114,7 +107,6 @@ class Reader(Site):
 
     def type(self, block: str, check: bool = True) -> str:
         """What the commands show."""
-        block = block.replace(ADD_PILLOW, LOCK_PILLOW)
         if "port = /" in block:
             shell = self.in_a_net_of_its_own(block)
         else:
@@ -159,11 +151,19 @@ class Reader(Site):
             process.stdout.read()
         assert process.returncode == 0, said
 
-    def write(self, snippet: str) -> None:
-        """Puts a snippet of the lesson into its file."""
-        path, text = with_snippet(self.path, snippet)
-        write = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
-        self.run("sh", "-ec", write, "sh", str(path), input=text)
+    def write(self, kind_and_file: str, text: str) -> None:
+        """Writes what a chapter shows of a file: all of it, or lines that are added."""
+        kind, _, file = kind_and_file.partition(" ")
+        if NAMED.match(text):
+            path, text = with_snippet(self.path, text)
+            write = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
+            self.run("sh", "-ec", write, "sh", str(path), input=text)
+        elif kind == "diff":
+            lines = text.splitlines(keepends=True)
+            old = "".join(line[1:] for line in lines if not line.startswith("+"))
+            self.change(file, old, "".join(line[1:] for line in lines))
+        elif file:
+            (self.path / file).write_text(text)
 
     def status(self) -> str:
         run = self.supervisorctl("status")

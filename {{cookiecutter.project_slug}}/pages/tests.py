@@ -1,31 +1,20 @@
 """_("Tests of the pages: venv/bin/python manage.py test")"""
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import connection
-from django.test import SimpleTestCase, TestCase, override_settings
 from django.urls import reverse
 from django.utils.html import escape
 
-#: Tests need no collected static files.
-plain_static_files = override_settings(
-    STORAGES={
-        **settings.STORAGES,
-        "staticfiles": {
-            "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        },
-    }
-)
+from .testing import PageTestCase
 
 
-@plain_static_files
-class HomePageTests(SimpleTestCase):
+class HomePageTests(PageTestCase):
     def test_shows_the_name_of_the_site(self):
-        response = self.client.get(reverse("home"), secure=True)
+        response = self.client.get(reverse("home"))
         self.assertContains(response, escape(settings.SITE_NAME))
 
     def test_forbids_what_it_does_not_need(self):
-        headers = self.client.get(reverse("home"), secure=True).headers
+        headers = self.client.get(reverse("home")).headers
         self.assertIn("default-src 'self'", headers["Content-Security-Policy"])
         self.assertIn("camera=()", headers["Permissions-Policy"])
         self.assertEqual(headers["X-Frame-Options"], "DENY")
@@ -38,12 +27,12 @@ class HomePageTests(SimpleTestCase):
         )
 
     def test_unknown_page(self):
-        response = self.client.get("/no-such-page", secure=True)
+        response = self.client.get("/no-such-page")
         self.assertTemplateUsed(response, "404.html")
         self.assertEqual(response.status_code, 404)
 
 
-class HealthCheckTests(TestCase):
+class HealthCheckTests(PageTestCase):
     def test_answers(self):
         response = self.client.get(reverse("healthz"))
         self.assertContains(response, f"ok {settings.RELEASE}\n")
@@ -58,21 +47,3 @@ class HealthCheckTests(TestCase):
         self.assertEqual(
             (response.status_code, response.content), (503, b"unavailable\n")
         )
-
-
-@plain_static_files
-class AdminTests(TestCase):
-    def test_login(self):
-        get_user_model().objects.create_superuser("ada", password="lovelace-1843")
-        form = {"username": "ada", "password": "lovelace-1843", "next": "/admin/"}
-        response = self.client.post("/admin/login/", form, secure=True, follow=True)
-        self.assertContains(response, "ada")
-
-    def test_a_failed_login_is_logged_in_one_line(self):
-        form = {"username": "ada\nand more", "password": "unknown"}
-        with self.assertLogs("pages.apps", "WARNING") as logs:
-            self.client.post(
-                "/admin/login/", form, secure=True, REMOTE_ADDR="192.0.2.1"
-            )
-        [line] = logs.output
-        self.assertRegex(line, r'192\.0\.2\.1 .*"ada\\nand more"$')

@@ -1,4 +1,4 @@
-"""_("The app of the pages.")"""
+"""_("The app of those who log in.")"""
 
 import json
 import logging
@@ -9,8 +9,9 @@ from django.contrib.auth.signals import user_login_failed
 logger = logging.getLogger(__name__)
 
 
-class PagesConfig(AppConfig):
-    name = "pages"
+class AccountsConfig(AppConfig):
+    name = "accounts"
+    verbose_name = _py("Accounts")
 
     def ready(self):
         user_login_failed.connect(log_failed_login)

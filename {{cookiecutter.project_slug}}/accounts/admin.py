@@ -1,0 +1,8 @@
+"""_("Who may log in, in the administration.")"""
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+
+from .models import User
+
+admin.site.register(User, UserAdmin)
