@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, Error
 from support.commands import AS_USER, ENVIRONMENT, USER
-from support.lesson import LOCK_PILLOW, lesson_of, write_snippets
+from support.lesson import lesson_of, write_snippets
 from support.nginx import ASCII_DOMAIN, DOMAIN, Nginx, make_certificate, serving
 from support.project import Project, Response, Site, copy_venv
 from support.server import Server
@@ -36,7 +36,8 @@ def server(new_server: Callable[..., Server], made_venv: Path) -> Server:
     code = Project(server.code)
     copy_venv(made_venv, code.path / "venv")
     env = {**ENVIRONMENT, "PATH": f"{server.uv}:{ENVIRONMENT['PATH']}"}
-    code.run("sh", "-ec", LOCK_PILLOW, env=env)
+    code.run("./bootstrap.sh", "--dev", env=env)
+    code.run("./packages.sh", "add", "pillow", env=env)
     code.run("./bootstrap.sh", env=env)
     code.python("manage.py", "startapp", "photos")
     write_snippets(code, "docs/photos.md")
