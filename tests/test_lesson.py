@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.documents import Document, typed
-from support.lesson import FILES, TROUBLES, Elsewhere, lesson_of, reader, serves, shown
+from support.lesson import TROUBLES, Elsewhere, lesson_of, reader, serves, shown
 from support.project import Project
 from support.template import LANGUAGES
 

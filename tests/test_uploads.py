@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -85,8 +86,7 @@ def send(nginx: Nginx, photo: bytes, name: str = "cat.png") -> Response:
         + photo.decode("latin-1"),
     ]
     body = "".join(f"--cut\r\nContent-Disposition: form-data; {part}\r\n" for part in parts)
-    kind = "multipart/form-data; boundary=cut"
-    headers = {"Content-Type": kind, "Cookie": cookies}
+    headers: Any = {"Content-Type": "multipart/form-data; boundary=cut", "Cookie": cookies}
     return nginx.post("/admin/photos/photo/add/", f"{body}--cut--\r\n", **headers)
 
 
@@ -114,7 +114,7 @@ def test_a_photo_goes_from_the_administration_to_visitors(server: Server, nginx:
         assert (response.status, response.headers["Content-Type"]) == (200, "image/png")
         assert response.text == PHOTO.decode(errors="replace")
         assert response.headers.get_all("X-Content-Type-Options") == ["nosniff"]
-        (policy,) = response.headers.get_all("Content-Security-Policy")
+        (policy,) = response.headers.get_all("Content-Security-Policy", [])
         assert policy.startswith("default-src 'none'; ")
     assert "cat.png" not in server.logs()
     # What is no picture is refused by its form, in a sentence.

@@ -67,7 +67,7 @@ def with_snippet(project: Path, snippet: str) -> tuple[Path, str]:
     What is there already stays, and shows the place: the new lines go behind it.
     """
     name, *lines = snippet.splitlines()
-    path = project / NAMED.match(f"{name}\n")[1]
+    path = project / NAMED.sub(r"\1", f"{name}\n")
     text = path.read_text().splitlines() if path.exists() else []
     place = 0
     for line in lines:
