@@ -336,8 +336,6 @@ def notes(fields: str, *operations: str) -> Change:
     def change(code: Path) -> None:
         (code / "pages" / "models.py").write_text(NOTE + fields)
         folder = code / "pages" / "migrations"
-        folder.mkdir()
-        (folder / "__init__.py").touch()
         for number, operation in enumerate(operations):
             before = f'("pages", "m{number - 1}")' if number else ""
             (folder / f"m{number}.py").write_text(

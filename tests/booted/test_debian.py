@@ -761,19 +761,17 @@ def test_what_died_is_known(server: Server, inbox: Inbox) -> None:
 def test_a_nightly_copy_that_fails_is_told(server: Server, inbox: Inbox) -> None:
     """Also while the site does not run, and once more when there is one again."""
     machine = server.machine
-    line = (machine.root / "etc/cron.d/supervisord").read_text().splitlines()[-1]
-    *_, user, command = line.split(None, 6)
-    as_user = ("setpriv", f"--reuid={user}", "--regid=33", "--clear-groups", "sh", "-c", command)
+    backup, _ = nightly(machine)
     server.service("stop")
     machine.run("chmod", "500", "/srv/chess/var/backups")
-    assert machine.run(*as_user, check=False).returncode == 1
+    assert machine.run(*backup, check=False).returncode == 1
     machine.run("chmod", "700", "/srv/chess/var/backups")
     [mail] = inbox.mails
     assert mail["Subject"] == "[chess.example.org] No copy of the data"
     assert "could not be copied ([Errno 13] Permission denied" in mail.get_content()
     assert "The last copy: /srv/chess/var/backups/20" in mail.get_content()
     server.service("start")
-    machine.run(*as_user)
+    machine.run(*backup)
     eventually(lambda: "[chess.example.org] The data are copied again" in inbox.subjects(), 20)
 
 
