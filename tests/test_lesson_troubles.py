@@ -272,7 +272,7 @@ def test_static_files_are_missing(site: Reader) -> None:
     logo = site.path / "pages" / "static" / "pages" / "logo.svg"
     before = home.read_text()
     try:
-        home.write_text(before.replace("<dl", "<img src=\"{% static 'pages/logo.svg' %}\"><dl", 1))
+        home.write_text(before.replace("<h2", "<img src=\"{% static 'pages/logo.svg' %}\"><h2", 1))
         shutil.copy(logo.with_name("icon.svg"), logo)
         site.supervisorctl("rolling_restart", "gu-lesson", check=True)
         assert site.get("/").status == 500

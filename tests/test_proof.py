@@ -13,6 +13,7 @@ import tempfile
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import getaddresses
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,6 @@ def check_python(project: Path, answers: dict[str, str]) -> None:
     settings = assigned((project / answers["project_slug"] / "settings.py").read_text("utf-8"))
     assert settings["SITE_NAME"] == answers["project_name"]
     assert settings["SITE_DESCRIPTION"] == answers["description"]
-    assert settings["ADMINS"] == [(answers["author_name"], answers["email"])]
-    assert settings["DEFAULT_FROM_EMAIL"] == answers["email"]
     assert settings["LANGUAGE_CODE"] == answers["language"]
     assert settings["TIME_ZONE"] == answers["time_zone"]
     assert settings["ROOT_URLCONF"] == f"{answers['project_slug']}.urls"
@@ -132,7 +131,7 @@ def check_supervisor(project: Path, answers: dict[str, str]) -> None:
         (project / "deploy" / "web_interface.conf").write_text(password)
     options = ServerOptions()
     options.realize(["-c", str(project / "deploy" / "supervisord.conf"), "-n"])
-    (group,) = options.process_group_configs
+    (group,) = (each for each in options.process_group_configs if each.name != "alerts")
     assert group.name == f"gu-{answers['project_slug']}"
     assert group.socket_config.url == f"tcp://{answers['bind']}"
     servers = {server["section"]: server for server in options.server_configs}
@@ -230,9 +229,11 @@ class Batch:
 
 
 def check_env(project: Path, answers: dict[str, str]) -> None:
-    lines = (project / ".env.example").read_text("utf-8").splitlines()
-    (hosts,) = (line for line in lines if line.startswith("ALLOWED_HOSTS="))
-    assert hosts.startswith(f"ALLOWED_HOSTS={idna_host(answers['domain_name'])},")
+    text = (project / ".env.example").read_text("utf-8")
+    env = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+    assert env["ALLOWED_HOSTS"].startswith(f"{idna_host(answers['domain_name'])},")
+    assert getaddresses([env["ADMINS"]]) == [("", answers["email"])]
+    assert env["DEFAULT_FROM_EMAIL"] == answers["email"]
 
 
 def check_readme(project: Path, answers: dict[str, str]) -> None:

@@ -822,7 +822,7 @@ def test_it_moves_to_another_server(
 
 
 LOGIN = """
-from django.contrib.auth.models import User
+from accounts.models import User
 from django.test import Client
 client = Client()
 client.force_login(User.objects.create_superuser("zoe"))
