@@ -221,7 +221,8 @@ def test_a_foreign_page_is_refused(
 def test_the_buttons_work(site: Site, make_visitor: Callable[..., Visitor], interface: str) -> None:
     masters = site.masters()
     page = make_visitor(site, interface).open()
-    page.get_by_role("link", name="Restart", exact=True).first.click()
+    row = page.get_by_role("row").filter(has_text="gu-my_site:master-1")
+    row.get_by_role("link", name="Restart", exact=True).click()
     page.get_by_text("Process gu-my_site:master-1 restarted").wait_for()
     eventually(lambda: len(site.masters()) == 2)
     assert {name for name, pid in site.masters().items() if pid == masters[name]} == {
