@@ -135,7 +135,7 @@ MISTAKES = [
     ("pages/models.py", f"from django.db import models\n{NEWS}", 4, "Create model News"),
     (
         "pages/tests.py",
-        "\n\nclass Fails(TestCase):\n    def test_it(self):\n        self.fail()\n",
+        "\n\nclass Fails(PageTestCase):\n    def test_it(self):\n        self.fail()\n",
         5,
         "Fails.test_it",
     ),
