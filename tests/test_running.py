@@ -54,7 +54,7 @@ def test_with_the_answers_of_the_users_config(folder: Path, template: Path) -> N
     config.write_text('default_context:\n  author_name: "Zoé O\'Brien"\n  language: fr\n')
     done = cookiecutter(folder, str(template), "--no-input", "--config-file", str(config))
     assert done.returncode == 0, done.stderr
-    assert "Zoé O'Brien" in (folder / "mon_site" / "mon_site" / "settings.py").read_text()
+    assert "Zoé O'Brien" in (folder / "mon_site" / "README.md").read_text()
 
 
 def test_replay(folder: Path, template: Path) -> None:

@@ -28,7 +28,7 @@ sys.path.insert(0, "deploy")
 from supervisor.options import ServerOptions
 options = ServerOptions()
 options.realize(["-c", sys.argv[1], "-n"])
-(group,) = options.process_group_configs
+(group,) = (each for each in options.process_group_configs if each.name != "alerts")
 web = [[each["host"], each["port"]] for each in options.server_configs if "port" in each]
 print(json.dumps([group.socket_config.addr(), web[0] if web else None]))
 """
