@@ -3053,6 +3053,9 @@ FRENCH: dict[str, str] = {
     "What goes wrong in Django's models, beside ruff's own choice": (
         "Les défauts des modèles de Django, en plus de ce que ruff choisit lui-même"
     ),
+    "Django's models and the administration are written with lists in their classes.": (
+        "Les modèles de Django et l'administration s'écrivent avec des listes dans leurs classes."
+    ),
     # requirements-dev.in
     "What one develops with: ./bootstrap.sh --dev adds it to the venv, and no release has "
     "it. ./packages.sh writes requirements-dev.txt.": (

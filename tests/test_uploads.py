@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from support.nginx import ASCII_DOMAIN, DOMAIN, Nginx, make_certificate, serving
 from support.project import Project, Response, Site, copy_venv
 from support.server import Server
 from support.service_files import name_folder
-from support.template import ROOT
 
 pytestmark = pytest.mark.slow
 
-PHOTO = (ROOT / "pictures" / "web-interface.en.png").read_bytes()
+# One green point
+PHOTO = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGPQ6w4HAAH7ARF0JhTpAAAAAElFTkSuQmCC"
+)
 SUPERUSER = """
 from django.contrib.auth import get_user_model
 get_user_model().objects.create_superuser("zoe", password="lovelace")

@@ -48,7 +48,8 @@ class DotEnv(environ.Env):
 
     def addresses(self, var):
         """_("Names and addresses, as Django takes them.")"""
-        found = getaddresses([self(var, default="")])
+        value = self(var, default="")
+        found = getaddresses([value]) if value else []
         if not all(re.fullmatch(r"[^@\s]+@[^@\s]+", address) for _, address in found):
             text = _py("{file}: write {name} as addresses, with a comma between: ada@example.org, Zoe <zoe@example.org>.")
             self.refuse(text, name=var)
