@@ -762,6 +762,7 @@ def test_a_nightly_copy_that_fails_is_told(server: Server, inbox: Inbox) -> None
     """Also while the site does not run, and once more when there is one again."""
     machine = server.machine
     backup, _ = nightly(machine)
+    machine.run(*backup)
     server.service("stop")
     machine.run("chmod", "500", "/srv/chess/var/backups")
     assert machine.run(*backup, check=False).returncode == 1
