@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, Error
 from support.commands import AS_USER, ENVIRONMENT, USER
-from support.lesson import lesson_of, write_snippets
+from support.lesson import lesson_of, write_files
 from support.nginx import ASCII_DOMAIN, DOMAIN, Nginx, make_certificate, serving
 from support.project import Project, Response, Site, copy_venv
 from support.server import Server
@@ -44,7 +44,8 @@ def server(new_server: Callable[..., Server], made_venv: Path) -> Server:
     code.run("./packages.sh", "add", "pillow", env=env)
     code.run("./bootstrap.sh", env=env)
     code.python("manage.py", "startapp", "photos")
-    write_snippets(code, "docs/photos.md")
+    (code.path / "photos/templates/photos").mkdir(parents=True)
+    write_files(code, "docs/photos.md")
     code.python("manage.py", "makemigrations", "photos")
     for name in ("venv", "var"):
         shutil.rmtree(code.path / name)
@@ -216,7 +217,7 @@ def test_what_the_csp_refuses_is_allowed_for_one_page(
     shown = lesson_of(site)["docs/csp.md"].section("What you do instead").block("console").strip()
     ran, said = runs("/cms/pages/")
     assert (ran, shown in said) == (False, True)
-    write_snippets(site, "docs/csp.md")
+    write_files(site, "docs/csp.md")
     site.supervisorctl("rolling_restart", "all", check=True)
     assert runs("/cms/pages/") == (True, "")
     assert runs("/cms/other/")[0] is False

@@ -128,7 +128,7 @@ def typed(document: str) -> Iterator[tuple[str, str]]:
     for token in MarkdownIt("commonmark").enable("table").parse(document):
         if token.type == "fence" and token.info in ("sh", "text"):
             yield token.info, token.content
-        elif token.type == "fence" and token.info in ("python", "html", "diff"):
+        elif token.type == "fence" and code and token.info in ("python", "html", "diff"):
             yield f"{token.info} {code}", token.content
         for child in token.children or ():
             if child.type == "code_inline":

@@ -22,8 +22,6 @@ from .template import ROOT
 from .waiting import eventually
 
 TROUBLES = "docs/troubles.md"
-# The first line of a piece of code that goes into a file, among what is there.
-NAMED = re.compile(r"(?:# |<!-- )(\S+\.\w+)(?: -->)?\n")
 
 
 def lesson_of(project: Project) -> dict[str, Document]:
@@ -61,30 +59,24 @@ def _free(line: str) -> str:
     return line.replace("…", r"\S*")
 
 
-def with_snippet(project: Path, snippet: str) -> tuple[Path, str]:
-    """The file that a snippet's first line names, and its text with the snippet in it.
-
-    What is there already stays, and shows the place: the new lines go behind it.
-    """
-    name, *lines = snippet.splitlines()
-    path = project / NAMED.sub(r"\1", f"{name}\n")
-    text = path.read_text().splitlines() if path.exists() else []
-    place = 0
-    for line in lines:
-        if line in text[place:]:
-            place = text.index(line, place) + 1
-        else:
-            text.insert(place, line)
-            place += 1
-    return path, "\n".join(text) + "\n"
+def written(project: Path, kind_and_file: str, shown: str) -> tuple[Path, str]:
+    """A file of which a chapter shows all, or the lines that are added; and the text it gets."""
+    kind, file = kind_and_file.split()
+    path = project / file
+    if kind != "diff":
+        return path, shown
+    lines = shown.splitlines(keepends=True)
+    old = "".join(line[1:] for line in lines if not line.startswith("+"))
+    text = path.read_text()
+    assert old in text
+    return path, text.replace(old, "".join(line[1:] for line in lines))
 
 
-def write_snippets(project: Project, chapter: str) -> None:
-    """Writes what a chapter shows into the files that it names."""
-    for _, snippet in typed(lesson_of(project)[chapter].text):
-        if NAMED.match(snippet):
-            path, text = with_snippet(project.path, snippet)
-            path.parent.mkdir(parents=True, exist_ok=True)
+def write_files(project: Project, chapter: str) -> None:
+    """Writes the files that a chapter shows."""
+    for kind, shown in typed(lesson_of(project)[chapter].text):
+        if " " in kind:
+            path, text = written(project.path, kind, shown)
             path.write_text(text)
 
 
@@ -151,19 +143,10 @@ class Reader(Site):
             process.stdout.read()
         assert process.returncode == 0, said
 
-    def write(self, kind_and_file: str, text: str) -> None:
-        """Writes what a chapter shows of a file: all of it, or lines that are added."""
-        kind, _, file = kind_and_file.partition(" ")
-        if NAMED.match(text):
-            path, text = with_snippet(self.path, text)
-            write = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
-            self.run("sh", "-ec", write, "sh", str(path), input=text)
-        elif kind == "diff":
-            lines = text.splitlines(keepends=True)
-            old = "".join(line[1:] for line in lines if not line.startswith("+"))
-            self.change(file, old, "".join(line[1:] for line in lines))
-        elif file:
-            (self.path / file).write_text(text)
+    def write(self, kind_and_file: str, shown: str) -> None:
+        """Writes a file that a chapter shows, as whoever types the commands."""
+        path, text = written(self.path, kind_and_file, shown)
+        self.run("sh", "-ec", 'cat >"$1"', "sh", str(path), input=text)
 
     def status(self) -> str:
         run = self.supervisorctl("status")
