@@ -7,25 +7,24 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 from pytest_cookies.plugin import Cookies, Result
-from support.commands import ENVIRONMENT, USER, lack, require
+from support.commands import ENVIRONMENT, USER, WITH_UV, lack, require
 from support.ports import free_port
 from support.progress import Progress, part_of, seconds
 from support.project import Project, Site, copy_venv
 from support.server import Server
 from support.template import copy_template
+from support.visit import DESK, Scheme, Visit
 from xdist.scheduler import LoadFileScheduling
 
 # A file system in memory, and the bytes that the sites of all workers need there.
 MEMORY, ROOM = "/dev/shm", 3 * 10**9
-# uv is among the tests' own packages.
-WITH_UV = {**ENVIRONMENT, "PATH": f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"}
 # The options of pytest that name tests, as files do: what is named is run, slow or not.
 NAMING = ("keyword", "markexpr", "lf")
 
@@ -245,3 +244,19 @@ def browser() -> Iterator[Browser]:
 def site(make_site: Callable[..., Site]) -> Site:
     """One bootstrapped site for the tests of a file."""
     return make_site()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    with ExitStack() as opened:
+
+        def visit(site: Site, size: tuple[int, int] = DESK, scheme: Scheme = "light") -> Visit:
+            width, height = size
+            page = browser.new_page(
+                viewport={"width": width, "height": height}, color_scheme=scheme
+            )
+            opened.callback(page.close)
+            page.set_default_timeout(10_000)
+            return Visit(page, site)
+
+        yield visit

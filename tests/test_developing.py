@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from playwright.sync_api import Browser
-from support.commands import ENVIRONMENT, Run, require
+from support.commands import ENVIRONMENT, WITH_UV, Run, require
 from support.files import moved
 from support.git import git
 from support.ports import free_port, listens
@@ -20,7 +19,6 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
-WITH_UV = {**ENVIRONMENT, "PATH": f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"}
 CHECKS = (
     "venv/bin/ruff check",
     "venv/bin/ruff format --check",

@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 # certificates are the machine's: they stay.
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "PIP_", "UV_", "SSL_CERT_", "CURL_CA_BUNDLE")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
+# uv is among the tests' own packages.
+WITH_UV = {**ENVIRONMENT, "PATH": f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"}
 # What a shell may hold of another project; none of it may reach a site or its tools.
 NOWHERE = "/proc/nowhere"
 HOSTILE = {
