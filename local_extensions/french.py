@@ -1392,14 +1392,15 @@ FRENCH: dict[str, str] = {
         "Les courriels aux ADMINS. Qui en a un à envoyer le met dans var/mails, ce qui ne prend "
         "pas de temps ; deploy/server/mail_sender.py l'envoie."
     ),
+    "Where they wait, in var/": "Où ils attendent, dans var/",
     "Bytes at the end of a log in which its last lines are looked for, and how many of these "
     "are sent": (
         "Octets de la fin d'un journal où l'on cherche ses dernières lignes, et combien de "
         "celles-ci partent"
     ),
-    "Writes a mail into the folder. One with the name once waits there a single time: when "
+    "Writes a mail into its folder. One with the name once waits there a single time: when "
     "it comes again, that is counted.": (
-        "Écrit un courriel dans le dossier. Celui qui a le nom once n'y attend qu'une fois : "
+        "Écrit un courriel dans leur dossier. Celui qui a le nom once n'y attend qu'une fois : "
         "quand il revient, on le compte."
     ),
     "What begins with a dot is no mail: half of one is never sent.": (
@@ -2864,12 +2865,15 @@ FRENCH: dict[str, str] = {
     ),
     "A program of your own beside gunicorn, such as one that works off a queue: take away "
     "the semicolons before its lines. It runs the site's code: each release and each reload "
-    "restarts it, after gunicorn. At TERM it should end what it is doing; after stopwaitsecs "
-    "it is killed, with all that it has started.": (
+    "restarts it, after gunicorn. One that dies within startsecs, long enough for Django to "
+    "load, has not started, and the release goes back. At TERM it should end what it is "
+    "doing; after stopwaitsecs it is killed, with all that it has started.": (
         "Un programme à vous à côté de gunicorn, qui traite une file d'attente par exemple : "
         "retirez les points-virgules devant ses lignes. Il fait tourner le code du site : chaque "
-        "publication et chaque rechargement le redémarrent, après gunicorn. À TERM, il doit "
-        "finir ce qu'il fait ; passé stopwaitsecs, il est tué, avec tout ce qu'il a lancé."
+        "publication et chaque rechargement le redémarrent, après gunicorn. S'il meurt avant "
+        "startsecs, le temps que Django se charge, il n'a pas démarré, et la version précédente "
+        "revient. À TERM, il doit finir ce qu'il fait ; passé stopwaitsecs, il est tué, avec "
+        "tout ce qu'il a lancé."
     ),
     # deploy/systemd/check.service
     "Fails while the site does not work, for systemctl --failed and for all that watches units: the"

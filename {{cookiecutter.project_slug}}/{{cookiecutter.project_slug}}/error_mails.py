@@ -23,7 +23,7 @@ class ErrorMails(logging.Handler):
             text = self.format(record)
             subject = f"{record.levelname} {record.getMessage()}"[:200]
             place = hashlib.sha256(where(record).encode()).hexdigest()[:16]
-            mails.put(BASE_DIR / "var" / "mails", subject, text, f"error-{place}")
+            mails.put(BASE_DIR / "var", subject, text, f"error-{place}")
         except (OSError, LookupError, TypeError, ValueError):
             self.handleError(record)
 

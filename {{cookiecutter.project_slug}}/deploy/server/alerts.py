@@ -11,7 +11,7 @@ from xmlrpc.client import Error
 from . import mail_sender, mails, rpc
 from .commands import Failed
 
-VAR = (Path(__file__).parents[2] / "var").resolve()
+VAR = mail_sender.VAR.resolve()
 #: What was told, for the alerts that come after these
 KNOWN = VAR / "alerts.json"
 #: Whoever has run for so many seconds is back.
@@ -101,7 +101,7 @@ class Alerts:
         subject = subject.format(names=", ".join(map(rpc.name, programs)))
         text = "\n\n\n".join(map(describe, programs))
         try:
-            mails.put(mail_sender.FOLDER, subject, text)
+            mails.put(VAR, subject, text)
         except OSError:
             #: A full disk kills programs, too: then it is sent without being written.
             return self.tries(mail_sender.send_now, subject, text)

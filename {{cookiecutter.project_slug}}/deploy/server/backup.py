@@ -139,7 +139,7 @@ def tell_of_failure(site, failure):
         said = _py("The last copy: {copy}")
         said = f"{failure}\n\n{said.format(copy=last)}"
         text = f"{said}\n\n{mails.tail(site.var / LOG)}"
-        mails.put(site.var / "mails", _py("No copy of the data"), text, "backup")
+        mails.put(site.var, _py("No copy of the data"), text, "backup")
 
 
 def tell_of_success(site, copy):
@@ -147,7 +147,7 @@ def tell_of_success(site, copy):
         (site.var / FAILED).unlink()
         text = _py("The copy is {copy}")
         subject = _py("The data are copied again")
-        mails.put(site.var / "mails", subject, text.format(copy=copy))
+        mails.put(site.var, subject, text.format(copy=copy))
 
 
 def send_mails(user, site):

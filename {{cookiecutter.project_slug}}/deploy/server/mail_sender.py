@@ -19,7 +19,8 @@ from .facts import DOMAIN
 
 CODE = Path(__file__).parents[2]
 ENV = CODE / ".env"
-FOLDER = CODE / "var" / "mails"
+VAR = CODE / "var"
+FOLDER = VAR / mails.FOLDER
 #: What this needs of .env
 NAMES = "EMAIL_URL|ADMINS|DEFAULT_FROM_EMAIL"
 LINE = re.compile(rf"^[ \t]*((?:export )?(?:{NAMES})=.*)", re.MULTILINE)

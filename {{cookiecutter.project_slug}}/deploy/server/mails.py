@@ -5,12 +5,15 @@ import threading
 import time
 from contextlib import suppress
 
+#: Where they wait, in var/
+FOLDER = "mails"
 #: Bytes at the end of a log in which its last lines are looked for, and how many of these are sent
 TAIL_BYTES, TAIL_LINES = 64 * 1024, 20
 
 
-def put(folder, subject, text, once=None):
-    """_("Writes a mail into the folder. One with the name once waits there a single time: when it comes again, that is counted.")"""
+def put(var, subject, text, once=None):
+    """_("Writes a mail into its folder. One with the name once waits there a single time: when it comes again, that is counted.")"""
+    folder = var / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     mail = folder / (once or f"{time.time_ns()}-{os.getpid()}")
     if mail.exists():
