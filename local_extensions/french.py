@@ -3004,7 +3004,7 @@ FRENCH: dict[str, str] = {
     "Create your account:": "Créez votre compte :",
     "Log in to the administration": "Connectez-vous à l'administration",
     "Write your own home page:": "Écrivez votre page d'accueil :",
-    "Write an app of your own:": "Écrire votre propre application :",
+    "Write an app of your own:": "Écrivez votre propre application :",
     "Read the lesson:": "Lisez la leçon :",
     # pages/testing.py
     "What tests of pages begin with.": "Ce par quoi commencent les tests de pages.",
