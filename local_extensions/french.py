@@ -18,6 +18,11 @@ FRENCH: dict[str, str] = {
     "Your e-mail address": "Votre adresse électronique",
     "Host name under which the site will be reached": "Nom d'hôte sous lequel on atteindra le site",
     "Time zone (UTC, Europe/Paris, ...)": "Fuseau horaire (UTC, Europe/Paris, ...)",
+    "Database of the site": "Base de données du site",
+    "SQLite: a file, nothing to install": "SQLite : un fichier, rien à installer",
+    "PostgreSQL: a server, for many writers at once": (
+        "PostgreSQL : un serveur, pour beaucoup d'écritures à la fois"
+    ),
     "Address and port of gunicorn": "Adresse et port de gunicorn",
     "Address and port of supervisord's web interface, or off": (
         "Adresse et port de l'interface web de supervisord, ou off"
@@ -77,6 +82,7 @@ FRENCH: dict[str, str] = {
         "C'est un ancien nom, que Debian 13 ne connaît plus."
     ),
     "supervisord binds IPv4 addresses only.": "supervisord n'écoute que sur des adresses IPv4.",
+    "The databases are sqlite and postgresql.": "Les bases de données sont sqlite et postgresql.",
     "Write an IPv4 address, a colon and a port.": (
         "Écrivez une adresse IPv4, un deux-points et un port."
     ),

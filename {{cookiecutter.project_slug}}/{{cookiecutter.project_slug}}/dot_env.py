@@ -55,6 +55,21 @@ class DotEnv(environ.Env):
             self.refuse(text, name=var)
         return found
 
+#% if cookiecutter.database == "postgresql"
+    def database(self, var):
+        """_("Django's settings of the database that DATABASE_URL names.")"""
+        try:
+            config = self.db_url_config(self(var))
+            usable = config["ENGINE"] == "django.db.backends.postgresql"
+        except (ImproperlyConfigured, KeyError, ValueError):
+            usable = False
+        if not (usable and config["NAME"]):
+            text = _py("{file}: write {name} as postgresql:///NAME, or as postgresql://USER:PASSWORD@HOST/NAME with %40 for @ and the like in USER and PASSWORD.")
+            self.refuse(text, name=var)
+        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+        return config
+
+#% endif
     def email(self, var):
         """_("The settings of Django's that EMAIL_URL stands for.")"""
         try:
