@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_cookies.plugin import Cookies, Result
 from support.commands import ENVIRONMENT, USER, WITH_UV, lack, require
 from support.ports import free_port
+from support.postgresql import Cluster
 from support.progress import Progress, part_of, seconds
 from support.project import Project, Site, copy_venv
 from support.server import Server
@@ -122,6 +123,27 @@ def short_folder() -> Iterator[Path]:
 def folder(short_folder: Path) -> Path:
     """An empty folder with a short path."""
     return Path(tempfile.mkdtemp(dir=short_folder))
+
+
+@pytest.fixture(scope="session")
+def new_cluster(short_folder: Path) -> Iterator[Callable[[], Cluster]]:
+    """Starts a PostgreSQL of one test's own, which may stop it, fill it or set it otherwise."""
+    with ExitStack() as started:
+
+        def new() -> Cluster:
+            folder = Path(tempfile.mkdtemp(prefix="p", dir=short_folder))
+            folder.chmod(0o755)  # whoever knows its socket may use it
+            cluster = Cluster.make(folder / "pg")
+            started.callback(cluster.end)
+            return cluster
+
+        yield new
+
+
+@pytest.fixture(scope="session")
+def postgresql(new_cluster: Callable[[], Cluster]) -> Cluster:
+    """A PostgreSQL for all sites of a worker; each has databases of its own."""
+    return new_cluster()
 
 
 @pytest.fixture(scope="session")
