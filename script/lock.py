@@ -15,6 +15,10 @@ from pathlib import Path
 from jinja2 import Environment
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from local_extensions.jinja import line_statements
+
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 OPTIONS = "--universal --python-version 3.10 --generate-hashes --no-annotate"
 PREFIX = "#%"
@@ -32,8 +36,8 @@ def lock(folder: Path, name: str) -> None:
 
 
 def rendered(text: str, database: str) -> str:
-    jinja = Environment(line_statement_prefix=PREFIX, keep_trailing_newline=True)
-    return jinja.from_string(text).render(cookiecutter={"database": database})
+    template = Environment(keep_trailing_newline=True).from_string(line_statements(text))
+    return template.render(cookiecutter={"database": database})
 
 
 def lock_project(folder: Path) -> None:

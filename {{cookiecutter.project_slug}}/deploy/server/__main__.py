@@ -19,7 +19,7 @@ def interrupt(number, frame):
 
 def main(command, *words):
     os.umask(0o022)
-    environment.keep(environment.SITE + environment.PACKAGES)
+    environment.keep(environment.COMMANDS)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
