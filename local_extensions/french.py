@@ -2495,6 +2495,53 @@ FRENCH: dict[str, str] = {
     ),
     "As SQL writes a name.": "Comme SQL écrit un nom.",
     "As SQL writes a text.": "Comme SQL écrit un texte.",
+    # deploy/server/{% if cookiecutter.database == 'postgresql' %}roles.py{% endif %}
+    "What deploy/install.sh does with this machine's PostgreSQL, as its administrator, the "
+    "user postgres: the role of the site's user, and what it owns.": (
+        "Ce que deploy/install.sh fait du PostgreSQL de cette machine, comme son administrateur, "
+        "l'utilisateur postgres : le rôle de l'utilisateur du site, et ce qui est à lui."
+    ),
+    "A database of this machine's server, by its UNIX socket: no host is named.": (
+        "Une base du serveur de cette machine, par sa socket UNIX : aucun hôte n'est nommé."
+    ),
+    "Beside the visitors': those of commands, and those that are for PostgreSQL's administrator": (
+        "En plus de celles des visiteurs : celles des commandes, et celles qui sont pour "
+        "l'administrateur de PostgreSQL"
+    ),
+    "Databases but for those that each server has": "Les bases, sans celles que chaque serveur a",
+    "The name of the site's database on this machine: empty as long as it has none, None "
+    "where it is another's.": (
+        "Le nom de la base du site sur cette machine : vide tant qu'il n'en a pas, None si elle "
+        "est sur une autre."
+    ),
+    "Of a server elsewhere, the first release asks as the site's user.": (
+        "D'un serveur ailleurs, la première mise en service s'enquiert elle-même, comme "
+        "l'utilisateur du site."
+    ),
+    "It may make databases: each release makes one for its rehearsal.": (
+        "Il a le droit de créer des bases : chaque mise en service en crée une pour sa répétition."
+    ),
+    "The tables and the database of the user who had them before.": (
+        "Les tables et la base de l'utilisateur qui les avait avant."
+    ),
+    "The database, and the role where nothing else is its own.": (
+        "La base, et le rôle si rien d'autre n'est à lui."
+    ),
+    "The database on the other host stays: DATABASE_URL in {env} names it.": (
+        "La base de l'autre hôte reste : DATABASE_URL, dans {env}, la nomme."
+    ),
+    "Each thread that answers visitors has one, and during a release those that end have "
+    "theirs still; so for each site with a database here.": (
+        "Chaque fil qui répond aux visiteurs en a une, et pendant une mise en service ceux qui "
+        "finissent ont encore la leur ; de même pour chaque site qui a une base ici."
+    ),
+    "PostgreSQL takes {limit} connections, and the sites with a database here ({sites}) may "
+    "need {needed} during a release: sudo -u postgres psql -c 'ALTER SYSTEM SET "
+    "max_connections = {needed}', then sudo service postgresql restart.": (
+        "PostgreSQL accepte {limit} connexions, et les sites qui ont une base ici ({sites}) "
+        "peuvent en demander {needed} pendant une mise en service : sudo -u postgres psql -c "
+        "'ALTER SYSTEM SET max_connections = {needed}', puis sudo service postgresql restart."
+    ),
     # deploy/server/{% if cookiecutter.database == 'sqlite' %}database.py{% endif %}
     "What the commands know of the site's database: a file of SQLite.": (
         "Ce que les commandes savent de la base de données du site : un fichier de SQLite."
