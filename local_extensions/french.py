@@ -318,6 +318,14 @@ FRENCH: dict[str, str] = {
         "Secondes avant que soit remplacé un worker dont une requête est bloquée, ou qui ne donne"
         " pas signe de vie ; et secondes laissées à une requête pour s'achever lors d'un arrêt."
     ),
+    "A query of a page waits 5 seconds for what another has locked, and takes 15 in all (in "
+    "milliseconds; libpq reads it): then the visitor is asked to come again, before this is "
+    "a hang. Commands of manage.py have no such limits.": (
+        "Une requête SQL d'une page attend 5 secondes ce qu'une autre a verrouillé, et en prend "
+        "15 en tout (ici en millisecondes ; c'est la libpq qui le lit) : on prie ensuite le "
+        "visiteur de revenir, avant que gunicorn n'y voie un blocage. Les commandes de manage.py "
+        "n'ont pas ces limites."
+    ),
     "Replace each worker from time to time, so that a memory leak stays small; not all at once.": (
         "Remplacer chaque worker de temps en temps, pour qu'une fuite de mémoire reste petite ; pas"
         " tous à la fois."
@@ -3222,6 +3230,30 @@ FRENCH: dict[str, str] = {
     "Django's makemessages, for the texts of the site: not those of the packages in venv/.": (
         "Le makemessages de Django, pour les textes du site : sans ceux des paquets de venv/."
     ),
+    # pages/management/commands/{% if cookiecutter.database == 'postgresql' %}migrate.py{% endif %}
+    "Django's migrate, for a site that goes on: what cannot have its lock on a table gives "
+    "way to the visitors behind it, and is tried again.": (
+        "Le migrate de Django, pour un site qui continue : ce qui n'obtient pas son verrou sur "
+        "une table laisse passer les visiteurs qui attendent derrière, puis recommence."
+    ),
+    "Of a long query of others, visitors wait behind a migration for no more than the first.": (
+        "Quand une longue requête d'autrui retient une migration, les visiteurs n'attendent "
+        "derrière elle que le premier de ces délais."
+    ),
+    "For a minute, others had a table in use that the migration changes, and it gave way to "
+    "them. Let it begin again without them; this shows who they are: SELECT pid, xact_start, "
+    "query FROM pg_stat_activity WHERE xact_start < now() ORDER BY xact_start": (
+        "Pendant une minute, d'autres utilisaient une table que la migration modifie, et elle "
+        "leur a cédé la place. Relancez-la quand ils auront fini ; ceci montre qui ils sont : "
+        "SELECT pid, xact_start, query FROM pg_stat_activity WHERE xact_start < now() ORDER BY "
+        "xact_start"
+    ),
+    "Others have the table in use: trying again.": "D'autres utilisent la table : nouvel essai.",
+    "Each migration has its limit, but for one that PostgreSQL does in several transactions, "
+    "such as AddIndexConcurrently: nobody waits behind it.": (
+        "Chaque migration a sa limite, sauf celle que PostgreSQL fait en plusieurs transactions, "
+        "comme AddIndexConcurrently : personne n'attend derrière elle."
+    ),
     # pages/templates/400.html
     "Bad request": "Requête incorrecte",
     "The server could not understand what your browser sent.": (
@@ -3247,6 +3279,11 @@ FRENCH: dict[str, str] = {
     ),
     # pages/templates/503.html
     "The site is busy": "Le site est occupé",
+    "The site cannot reach its data just now, and nothing of yours was saved. Please try "
+    "again in a moment.": (
+        "Le site n'accède pas à ses données pour l'instant, et rien de ce que vous avez envoyé "
+        "n'a été enregistré. Réessayez dans un instant."
+    ),
     "Others are writing just now, and nothing of yours was saved. Please try again in a moment.": (
         "D'autres écrivent en ce moment, et rien de vous n'a été enregistré. Veuillez réessayer"
         " dans un instant."
@@ -3296,6 +3333,10 @@ FRENCH: dict[str, str] = {
     "Which release it is, this machine alone is told; by a UNIX socket there is no address.": (
         "De quelle version il s'agit, cette machine seule l'apprend ; par une socket UNIX, il n'y"
         " a pas d'adresse."
+    ),
+    "Django's page; or one for what passes: PostgreSQL is down, full, or busy with others.": (
+        "La page de Django ; ou une autre pour ce qui passera : PostgreSQL est arrêté, plein, ou "
+        "en attend d'autres."
     ),
     "SQLite writes into these files and beside them.": (
         "SQLite écrit dans ces fichiers et à côté d'eux."

@@ -111,5 +111,5 @@ class TemplateExtension(Extension):
         """
         if name is None:
             return source
-        tagged = tag_texts(line_statements(source))
+        tagged = line_statements(tag_texts(source))
         return f"{{% filter localized %}}{tagged}{{% endfilter %}}"

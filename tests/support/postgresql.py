@@ -100,7 +100,7 @@ class Cluster:
 
     def url(self, database: str) -> str:
         """What stands in .env for one of its databases."""
-        return f"postgresql:///{self.path}/{database}"
+        return f"postgresql:///{database}?host={self.path}"
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """What psql says to it, as the superuser: rows in lines, columns between |."""
