@@ -17,16 +17,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from support.commands import Run, lack, require
 from support.debian import (
     CODE,
-    SUITES,
     Load,
     Machine,
     booted,
@@ -52,20 +51,39 @@ CHESS = {"project_slug": "chess", "domain_name": "chess.example.org"}
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
 SITE = ("127.0.0.1", 8000)
 MASTERS = {"gu-chess:master-1", "gu-chess:master-2"}
-MACHINES = [(suite, init) for suite in SUITES for init in ("systemd", "sysvinit")]
-# The others promise both its version and its init by the same means.
-ONLY_THOROUGH = ("trixie", "sysvinit")
+
+
+class Kind(NamedTuple):
+    """Of a machine."""
+
+    suite: str
+    init: str
+    database: str
+
+    def __str__(self) -> str:
+        return f"{self.suite}-{self.init}"
+
+
+MACHINES = [
+    Kind("bookworm", "systemd", "sqlite"),
+    Kind("bookworm", "sysvinit", "postgresql"),
+    Kind("trixie", "systemd", "postgresql"),
+    Kind("trixie", "sysvinit", "sqlite"),
+]
+# The others promise its version, its init and its database by the same means.
+ONLY_THOROUGH = "trixie-sysvinit"
 
 pytestmark = [pytest.mark.booted, pytest.mark.slow]
 
 
 @dataclass
 class Server:
-    """A machine, the code of a site on it, and where it answers."""
+    """A machine, the code of a site on it, where it answers, and its kind of database."""
 
     machine: Machine
     code: str
     domain: str
+    database: str
 
     def install(self, *options: str, check: bool = True) -> Run:
         return self.machine.run(f"{self.code}/deploy/install.sh", *options, check=check)
@@ -123,10 +141,10 @@ class Server:
         return Path(self.code).name
 
 
-def parameters(machines: list[tuple[str, str]]) -> list[Any]:
+def parameters(machines: list[Kind]) -> list[Any]:
     return [
         pytest.param(
-            each, id="-".join(each), marks=[pytest.mark.thorough] * (each == ONLY_THOROUGH)
+            each, id=str(each), marks=[pytest.mark.thorough] * (str(each) == ONLY_THOROUGH)
         )
         for each in machines
     ]
@@ -134,26 +152,33 @@ def parameters(machines: list[tuple[str, str]]) -> list[Any]:
 
 @pytest.fixture(scope="module", params=parameters(MACHINES))
 def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Iterator[Machine]:
+    with boot(bake, *request.param) as machine:
+        yield machine
+
+
+@contextmanager
+def boot(bake: Callable[..., Project], suite: str, init: str, database: str) -> Iterator[Machine]:
     require_root()
-    bind = f"--bind-ro={wheelhouse(bake().path / 'requirements.txt')}:/wheels"
-    suite, init = request.param
-    with booted(tree(suite, init), init, bind) as machine:
+    requirements = bake(database=database).path / "requirements.txt"
+    bind = f"--bind-ro={wheelhouse(requirements)}:/wheels"
+    with booted(tree(suite, init, database), init, bind) as machine:
         yield machine
 
 
 def only(*names: str) -> pytest.MarkDecorator:
-    """For what other machines would promise by the same means: those of a suite, of an init, or one."""
-    chosen = [each for each in MACHINES if {*names} & {*each, "-".join(each)}]
+    """For what other machines would promise by the same means: those of a suite, of an init, with a database, or one."""
+    chosen = [each for each in MACHINES if {*names} & {*each, str(each)}]
     return pytest.mark.parametrize("machine", parameters(chosen), indirect=True)
 
 
 def put(machine: Machine, bake: Callable[..., Project], **answers: str) -> Server:
     """A site's code where its administrator has it."""
     slug = answers["project_slug"]
+    answers.setdefault("database", machine.database)
     project = bake(**answers, install_dir=f"/srv/{slug}")
     code = f"{CODE}/{slug}"
     shutil.copytree(project.path, machine.root / code[1:])
-    return Server(machine, code, answers["domain_name"])
+    return Server(machine, code, answers["domain_name"], answers["database"])
 
 
 def bake_old(folder: Path, **answers: str) -> Project:
@@ -292,7 +317,7 @@ def test_nothing_of_it_runs_as_root(server: Server) -> None:
 def test_only_nginx_is_open_to_the_network(server: Server) -> None:
     listeners = server.machine.listeners()
     assert {SITE, ("127.0.0.1", 9001)} <= listeners
-    assert {(host, port) for host, port in listeners if not host.startswith("127.")} == {
+    assert {each for each in listeners if not each[0].startswith(("127.", "::1"))} == {
         ("0.0.0.0", 80),
         ("any", 80),
     }
@@ -320,7 +345,10 @@ def test_the_site_writes_in_var_alone(server: Server) -> None:
     modes = machine.run("stat", "-c", "%a %U %G", *map("/srv/chess/{}".format, (".env", "var")))
     assert modes.stdout.split("\n")[:2] == ["640 root www-data", "711 www-data www-data"]
     as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
-    for secret in ("var/db.sqlite3", "var/log/supervisord.log"):
+    secrets = ["var/log/supervisord.log"]
+    if server.database == "sqlite":
+        secrets.append("var/db.sqlite3")
+    for secret in secrets:
         done = machine.run(*as_nobody, "cat", f"/srv/chess/{secret}", check=False)
         assert "Permission denied" in done.stderr
 
@@ -418,7 +446,7 @@ def test_what_asks_from_the_machine_itself_needs_no_localhost(server: Server) ->
     done = server.install(*OFFLINE)
     assert changes(done)[0] == "$ service supervisord reload"
     assert "The site answers at http://new.example/" in done.stdout
-    assert Server(server.machine, server.code, "new.example").get().status == 200
+    assert replace(server, domain="new.example").get().status == 200
     change(facts, '"new.example"', '"chess.example.org"')
     server.install(*OFFLINE)
     assert server.get().status == 200
@@ -685,10 +713,26 @@ def test_the_nightly_copy_is_whole(server: Server) -> None:
     copies = [*(machine.root / "srv/chess/var/backups").iterdir()]
     assert len(copies) == 2
     for copy in copies:
-        assert (copy / "db.sqlite3").stat().st_mode & 0o777 == 0o600
-        with sqlite3.connect(copy / "db.sqlite3") as database:
+        [database] = (
+            copy / name for name in ("db.sqlite3", "database.dump") if (copy / name).exists()
+        )
+        assert database.stat().st_mode & 0o777 == 0o600
+        assert content_types(machine, database) > 0
+
+
+def content_types(machine: Machine, copy: Path) -> int:
+    """How many rows are in that table of a copy."""
+    if copy.suffix == ".sqlite3":
+        with sqlite3.connect(copy) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            assert database.execute("SELECT count(*) FROM django_content_type").fetchone()[0] > 0
+            return int(database.execute("SELECT count(*) FROM django_content_type").fetchone()[0])
+    machine.sql("CREATE DATABASE tried")
+    restore = ("runuser", "--user=postgres", "--", "pg_restore", "--no-owner", "--dbname=tried")
+    with copy.open("rb") as dump:
+        machine.run(*restore, "--exit-on-error", stdin=dump)
+    rows = machine.sql("SELECT count(*) FROM django_content_type", "tried")
+    machine.sql("DROP DATABASE tried")
+    return int(rows)
 
 
 @pytest.fixture
@@ -778,14 +822,13 @@ def test_a_nightly_copy_that_fails_is_told(server: Server, inbox: Inbox) -> None
 
 
 @pytest.fixture
-def new_machine(bake: Callable[..., Project]) -> Iterator[Machine]:
+def new_machine(machine: Machine, bake: Callable[..., Project]) -> Iterator[Machine]:
     """Another one, of a newer Debian, on which nothing has been installed."""
-    bind = f"--bind-ro={wheelhouse(bake().path / 'requirements.txt')}:/wheels"
-    with booted(tree("trixie", "systemd"), "systemd", bind) as machine:
-        yield machine
+    with boot(bake, "trixie", "systemd", machine.database) as new:
+        yield new
 
 
-@only("bookworm-systemd")
+@only("bookworm")
 def test_it_moves_to_another_server(
     server: Server, new_machine: Machine, bake: Callable[..., Project]
 ) -> None:
@@ -852,7 +895,7 @@ def change(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-@only("bookworm-sysvinit", "trixie-systemd")
+@only("bookworm")
 def test_a_changed_address_domain_and_user_change_the_server_whole(server: Server) -> None:
     """Each command refuses, or does its part whole; nginx asks an address that is not loopback."""
     machine, deploy = server.machine, server.machine.root / server.code[1:] / "deploy"
@@ -894,7 +937,7 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     done = server.install(*OFFLINE)
     assert "The site answers at http://club.example.org/" in done.stdout
 
-    club = Server(machine, server.code, "club.example.org")
+    club = replace(server, domain="club.example.org")
     eventually(club.answers)
     assert set(club.processes.values()) == {"club"}
     owned = "find /srv/chess/var ! -user club; stat -c %G /srv/chess/.env /srv/chess/releases"
@@ -1150,9 +1193,16 @@ def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> Non
     assert "My site" in server.get("/").text
     assert set(other.processes.values()) == {"blogger"}
     as_blogger = ("setpriv", "--reuid=blogger", "--regid=blogger", "--clear-groups")
-    secret = machine.run(*as_blogger, "cat", "/srv/chess/var/db.sqlite3", check=False)
-    assert "Permission denied" in secret.stderr
-    for number, file in enumerate((".env", "var/db.sqlite3")):
+    if server.database == "sqlite":
+        secrets = (".env", "var/db.sqlite3")
+        secret = machine.run(*as_blogger, "cat", "/srv/chess/var/db.sqlite3", check=False)
+    else:
+        secrets = (".env",)
+        secret = machine.run(
+            *as_blogger, "psql", "chess", "--command=TABLE django_session", check=False
+        )
+    assert "ermission denied" in secret.stderr
+    for number, file in enumerate(secrets):
         link = f"var/static/{number}.txt"
         machine.run(*as_blogger, "ln", "-s", f"/srv/chess/{file}", f"/srv/blog/{link}")
         assert other.get(f"/static/{number}.txt").status == 403
@@ -1172,7 +1222,10 @@ def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> Non
         f"{other.code}/deploy/install.sh", "--uninstall", "--service", "blog", input="no\n"
     )
     assert "The data stays in /srv/blog." in done.stdout
-    assert (machine.root / "srv/blog/var/db.sqlite3").exists()
+    if server.database == "sqlite":
+        assert (machine.root / "srv/blog/var/db.sqlite3").exists()
+    else:
+        assert {"database blog", "role blogger"} <= machine.files()
 
     # Its data lies elsewhere, another site of nginx is broken, a third has a name that goes on.
     machine.run("sh", "-ec", "mv /srv/blog/var /var/lib/blog; ln -s /var/lib/blog /srv/blog/var")
@@ -1314,14 +1367,15 @@ def status_for_a_foreign_page() -> int:
 
 @only("bookworm-sysvinit", "trixie-systemd")
 def test_an_old_version_becomes_todays(
-    server: Server, files_before: set[str], short_folder: Path
+    server: Server, files_before: set[str], short_folder: Path, bake: Callable[..., Project]
 ) -> None:
     """Its code, its service, its site of nginx, as if nothing else had ever been there."""
     machine = server.machine
     code = machine.root / server.code[1:]
     today, wheels = code.with_name("today"), code.with_name("wheels")
     old = bake_old(Path(tempfile.mkdtemp(dir=short_folder)), **CHESS, install_dir="/srv/chess")
-    code.rename(today)
+    shutil.rmtree(code)
+    shutil.copytree(bake(**CHESS, install_dir="/srv/chess").path, today)  # with SQLite, as OLD
     shutil.copytree(old.path, code)
     shutil.copytree(wheelhouse(old.path / "requirements.txt"), wheels)
     # These two have not changed since.
