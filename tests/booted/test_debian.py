@@ -278,6 +278,48 @@ def test_it_refuses_what_cannot_work(server: Server, files_before: set[str]) -> 
     assert machine.files() == files_before
 
 
+@only("bookworm-systemd")
+def test_without_postgresql_a_site_that_needs_it_is_refused(
+    machine: Machine, bake: Callable[..., Project], files_before: set[str]
+) -> None:
+    server = put(machine, bake, **{**CHESS, "project_slug": "club"}, database="postgresql")
+    done = server.install(*OFFLINE, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Some programs are missing: sudo apt install postgresql\n"
+    assert machine.files() == files_before
+
+
+@contextmanager
+def stopped(server: Server, name: str) -> Iterator[None]:
+    server.service("stop", name=name)
+    yield
+    server.service("start", name=name)
+
+
+@only("trixie-systemd")
+def test_postgresql_must_run_and_take_all_connections(
+    server: Server, files_before: set[str]
+) -> None:
+    machine = server.machine
+
+    def refusal() -> str:
+        done = server.install(*OFFLINE, check=False)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        return done.stderr
+
+    with stopped(server, "postgresql"):
+        assert refusal().startswith("PostgreSQL does not answer at /var/run/postgresql/")
+    machine.sql("ALTER SYSTEM SET max_connections = 9")
+    server.service("restart", name="postgresql")
+    assert "max_connections" in refusal()
+    machine.sql("ALTER SYSTEM RESET max_connections")
+    server.service("restart", name="postgresql")
+    machine.sql("CREATE DATABASE chess")
+    assert "chess" in refusal()
+    machine.sql("DROP DATABASE chess")
+    assert machine.files() == files_before
+
+
 def changes(done: Run) -> list[str]:
     """What install.sh says that it changes, without the dots of what takes a while."""
     return re.findall(r"^([-+$] .*?)[ .]*$", done.stdout, re.MULTILINE)
@@ -647,6 +689,76 @@ def test_a_database_that_it_cannot_write_is_told(server: Server) -> None:
         machine.run("chown", "www-data", f"{folder}/{file}")
         assert server.get("/healthz").status == 200
         eventually(functools.partial(logged, file))
+
+
+@only("postgresql")
+def test_its_role_is_let_in_by_the_system_alone(server: Server) -> None:
+    """By the name of its user, without a password; it may make databases, and nothing else."""
+    machine = server.machine
+    rights = "rolcanlogin, rolcreatedb, rolsuper, rolcreaterole, rolreplication, rolbypassrls"
+    role = f"SELECT {rights}, rolpassword FROM pg_authid WHERE rolname = 'www-data'"
+    assert machine.sql(role) == "t|t|f|f|f|f|"
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'chess'"
+    assert machine.sql(owner) == "www-data"
+    as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    for options in ([], ["--username=www-data"], ["--host=127.0.0.1", "--username=www-data"]):
+        done = machine.run(*as_nobody, "psql", "-w", "chess", *options, check=False)
+        assert done.returncode == 2, done
+    start = f"ls /etc/rc2.d | grep -E '^S..(postgresql|{SERVICE})$'"
+    if machine.init == "sysvinit":
+        first, second = machine.run("sh", "-c", start).stdout.split()
+        assert (first[3:], second[3:], first[:3] < second[:3]) == ("postgresql", SERVICE, True)
+    else:
+        show = ("systemctl", "show", "--property=After", SERVICE)
+        assert "postgresql.service" in machine.run(*show).stdout
+
+
+SERVICE = "supervisord"
+
+
+@only("postgresql")
+def test_while_postgresql_is_down_nothing_is_touched(server: Server) -> None:
+    """Once it runs again, so does the site, by itself."""
+    machine = server.machine
+    before, processes = machine.files(), server.processes
+    with stopped(server, "postgresql"):
+        for command in ("install.sh", "release.sh", "backup.sh"):
+            options = () if command == "backup.sh" else OFFLINE
+            done = machine.run(f"{server.code}/deploy/{command}", *options, check=False)
+            assert done.returncode == 1
+            assert "PostgreSQL does not answer at /var/run/postgresql" in done.stderr, done
+            assert "Traceback" not in done.stderr
+        assert server.get("/healthz").status == 503
+    eventually(server.answers, 20)
+    assert server.processes == processes
+    assert machine.files() == before
+
+
+@only("trixie-systemd")
+def test_a_release_that_cannot_be_rehearsed_is_refused(server: Server) -> None:
+    """A role that is gone or may not make databases, a disk too small for the copy."""
+    machine = server.machine
+    before, serves = machine.files(), machine.inside(server.serves)
+
+    def refusal(*before: str) -> str:
+        release = (f"{server.code}/deploy/release.sh", *OFFLINE)
+        done = machine.run(*before, *release, check=False)
+        assert done.returncode == 1, done
+        assert done.stderr.endswith(f"{serves} serves as before.\n")
+        return done.stderr
+
+    with load(machine, server.serves) as visitors:
+        machine.sql('ALTER ROLE "www-data" NOCREATEDB')
+        assert "The role www-data may not make databases" in refusal()
+        machine.sql('ALTER ROLE "www-data" CREATEDB')
+        small = 'mount -t tmpfs -o size=1m tmpfs /var/lib/postgresql; exec "$@"'
+        said = refusal("unshare", "--mount", "sh", "-ec", small, "sh")
+        assert "the disk of /var/lib/postgresql has 1 MB free" in said
+    assert visitors.failures == []
+    machine.sql('ALTER ROLE "www-data" RENAME TO gone')
+    assert "PostgreSQL knows no role www-data: " in refusal()
+    machine.sql('ALTER ROLE gone RENAME TO "www-data"')
+    assert machine.files() == before
 
 
 @only("systemd")
@@ -1022,12 +1134,17 @@ def make_certificate(server: Server) -> Path:
     """A certificate where certbot would leave one."""
     live = server.machine.root / "etc/letsencrypt/live" / server.domain
     live.mkdir(parents=True)
-    certificate = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout privkey.pem"
-    names = ("-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{server.domain}")
-    command = [require("openssl"), *certificate.split(), *names, "-out", "fullchain.pem"]
-    subprocess.run(command, cwd=live, check=True, capture_output=True)
+    sign_itself(live, server.domain)
     shutil.copy(live / "fullchain.pem", server.machine.root / TRUSTED)
     return live
+
+
+def sign_itself(folder: Path, name: str) -> None:
+    """Makes fullchain.pem and privkey.pem."""
+    certificate = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout privkey.pem"
+    names = ("-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{name}")
+    command = [require("openssl"), *certificate.split(), *names, "-out", "fullchain.pem"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 # What the visitors trust
@@ -1194,10 +1311,10 @@ def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> Non
     assert set(other.processes.values()) == {"blogger"}
     as_blogger = ("setpriv", "--reuid=blogger", "--regid=blogger", "--clear-groups")
     if server.database == "sqlite":
-        secrets = (".env", "var/db.sqlite3")
+        secrets = [".env", "var/db.sqlite3"]
         secret = machine.run(*as_blogger, "cat", "/srv/chess/var/db.sqlite3", check=False)
     else:
-        secrets = (".env",)
+        secrets = [".env"]
         secret = machine.run(
             *as_blogger, "psql", "chess", "--command=TABLE django_session", check=False
         )
@@ -1276,6 +1393,83 @@ def test_a_venv_whose_python_was_replaced_is_mended(server: Server) -> None:
     assert server.answers()
     server.service("status")
     machine.run("rm", "-r", "/srv/chess/venvs/old")
+
+
+# A server that nobody reaches without TLS and a password
+FAR = """
+pg_createcluster 17 far --port=5433
+cd /etc/postgresql/17/far
+sed 's/^host /hostssl /' pg_hba.conf >hba
+cat hba >pg_hba.conf
+cp /tmp/fullchain.pem /tmp/privkey.pem .
+chown postgres: privkey.pem
+pg_conftool 17 far set listen_addresses 127.0.0.2
+pg_conftool 17 far set ssl_cert_file $PWD/fullchain.pem
+pg_conftool 17 far set ssl_key_file $PWD/privkey.pem
+echo 'hostssl all all 127.0.0.2/32 scram-sha-256' >>pg_hba.conf
+echo '127.0.0.2 db.example.org' >>/etc/hosts
+pg_ctlcluster 17 far start
+"""
+FAR_URL = (
+    "postgresql://club:p%40ss%2Fword@db.example.org:5433/club"
+    "?sslmode=verify-full&sslrootcert=/etc/postgresql/17/far/fullchain.pem"
+)
+# Runs a command, and keeps what whoever is on the machine may read of all commands meanwhile.
+WATCHED = """
+while :; do cat /proc/[0-9]*/cmdline; sleep 0.02; done >/tmp/seen 2>/dev/null &
+"$@"
+kill $!
+"""
+
+
+@only("trixie-systemd")
+def test_a_server_on_another_host_is_taken_as_it_is(
+    server: Server, bake: Callable[..., Project]
+) -> None:
+    """By TLS and a password, which no list of processes shows; nothing is made or dropped there."""
+    machine = server.machine
+    before = machine.files()
+    sign_itself(machine.root / "tmp", "db.example.org")
+    machine.run("sh", "-ec", FAR)
+    make = "CREATE ROLE club LOGIN CREATEDB PASSWORD 'p@ss/word'; CREATE DATABASE club OWNER club"
+    machine.sql(make, port=5433)
+    there = {"club", "postgres", "template0", "template1"}
+    answers = {"project_slug": "club", "domain_name": "club.example.org", "run_user": "club"}
+    club = put(machine, bake, **answers, bind="127.0.0.1:8200", web_interface="off")
+
+    env = machine.root / "srv/club/.env"
+    env.parent.mkdir()
+    example = (machine.root / club.code[1:] / ".env.example").read_text()
+    example = example.replace("SECRET_KEY=", f"SECRET_KEY={'s' * 50}")
+    env.write_text(example.replace("DATABASE_URL=", f"DATABASE_URL={FAR_URL}"))
+    club.install("--service", "club", *OFFLINE)
+    eventually(club.answers)
+    with load(machine, club.serves) as visitors:
+        release = (f"{club.code}/deploy/release.sh", *OFFLINE)
+        machine.run("sh", "-ec", WATCHED, "sh", *release)
+        machine.run("sh", "-ec", WATCHED, "sh", f"{club.code}/deploy/backup.sh")
+        assert "ss/word" not in (machine.root / "tmp/seen").read_text()
+    assert visitors.failures == []
+    sessions = "pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'club'"
+    assert machine.sql(f"SELECT bool_and(ssl) FROM {sessions}", port=5433) == "t"
+
+    copy = max((machine.root / "srv/club/var/backups").iterdir())
+    assert content_types(machine, copy / "database.dump") > 0
+    machine.run(f"{club.code}/deploy/restore.sh", "--yes", copy.name)
+    eventually(club.answers)
+
+    change(env, "p%40ss", "p%40st")
+    done = machine.run(*release, check=False)
+    assert done.returncode == 1
+    assert "password authentication failed" in done.stderr
+    assert "p%40st" not in done.stderr
+    assert "p@st" not in done.stderr
+    club.install("--uninstall", "--service", "club", "--yes")
+    names = machine.sql("SELECT datname FROM pg_database", port=5433).split()
+    assert {*names} == there
+    machine.run("pg_dropcluster", "--stop", "17", "far")
+    machine.run("rm", "-r", "/etc/postgresql/17/far")
+    assert machine.files() == before
 
 
 @only("bookworm-systemd")
