@@ -2350,6 +2350,9 @@ FRENCH: dict[str, str] = {
     "That of the site; a release tells which one it is.": (
         "Celle du site ; une version dit laquelle c'est."
     ),
+    "What it writes holds secrets: it is for this user alone.": (
+        "Ce qu'elle écrit contient des secrets : pour cet utilisateur seul."
+    ),
     "Django's own settings: the vendor as Django names it, DATABASE_URL, and libpq's variables.": (
         "Les réglages de Django lui-même : le type de base comme Django le nomme, DATABASE_URL, "
         "et les variables de libpq."
