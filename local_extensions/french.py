@@ -2358,6 +2358,9 @@ FRENCH: dict[str, str] = {
     "That of the site; a release tells which one it is.": (
         "Celle du site ; une version dit laquelle c'est."
     ),
+    "What it writes holds secrets: it is for this user alone.": (
+        "Ses fichiers contiennent des secrets : ils sont pour cet utilisateur seul."
+    ),
     "Django's own settings: the vendor as Django names it, DATABASE_URL, and libpq's variables.": (
         "Les réglages de Django lui-même : le type de base comme Django le nomme, DATABASE_URL, "
         "et les variables de libpq."
@@ -2471,6 +2474,14 @@ FRENCH: dict[str, str] = {
     "sudo -u postgres psql -c 'ALTER ROLE \"{user}\" CREATEDB'": (
         "Le rôle {user} n'a pas le droit de créer des bases, et chaque mise en service en crée "
         "une pour sa répétition : sudo -u postgres psql -c 'ALTER ROLE \"{user}\" CREATEDB'"
+    ),
+    "a PostgreSQL that is newer than the one here has made it": (
+        "un PostgreSQL plus récent que celui d'ici l'a produite"
+    ),
+    "The PostgreSQL of DATABASE_URL is newer ({name}) than the programs here: install its "
+    "version of postgresql-client.": (
+        "Le PostgreSQL de DATABASE_URL est plus récent ({name}) que les programmes d'ici : "
+        "installez la version de postgresql-client qui lui correspond."
     ),
     "PostgreSQL does not answer at {name}: install it (sudo apt install postgresql; with "
     "Homebrew: brew install postgresql@17), or start it (sudo service postgresql start; brew "
