@@ -89,9 +89,6 @@ def write_local_conf(port):
 
 
 def set_up(config, options):
-    venv = wanted_venv(options.dev)
-    if not venv.is_complete():
-        make_venv(venv, options)
 #% if cookiecutter.database == "postgresql"
     new_url = partial(postgresql.new_url, CODE, {})
     secrets = {".env": partial(secret_files.write_env, DATABASE_URL=new_url)}
@@ -104,6 +101,9 @@ def set_up(config, options):
         with writing(CODE / name):
             write(CODE / name)
     secret_files.say_what_is_new(CODE / ".env", CODE / ".env.example")
+    venv = wanted_venv(options.dev)
+    if not venv.is_complete():
+        make_venv(venv, options)
     prepare_site(venv)
 
 
