@@ -1045,6 +1045,9 @@ FRENCH: dict[str, str] = {
     "What it has started ends too, and frees the lock: a second try need not wait.": (
         "Ce qu'elle a lancé finit aussi et libère le verrou : un second essai n'a pas à attendre."
     ),
+    "A signal that comes within the block takes effect at its end.": (
+        "Un signal qui arrive pendant le bloc prend effet à sa fin."
+    ),
     "Runs a command whose output goes to a file. Where it fails, its last lines are the reason.": (
         "Lance une commande dont la sortie va dans un fichier. Si elle échoue, ses dernières lignes"
         " sont la raison."
@@ -2432,6 +2435,7 @@ FRENCH: dict[str, str] = {
         "Ce qui était là va dans le dossier replaced, une fois le site reparti. Le code en "
         "service peut être plus récent que la copie : il la migre."
     ),
+    "Whether what was there is beside it.": "Si ce qui était là est à côté.",
     "All of them, or none; nobody is connected meanwhile.": (
         "Toutes, ou aucune ; personne n'est connecté pendant ce temps."
     ),

@@ -5,6 +5,7 @@ What holds whatever the database is stands in test_release.py and test_copies.py
 
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -265,4 +266,21 @@ def test_a_restore_that_fails_is_undone(server: Server, cluster: Cluster) -> Non
         done = script(server, "restore.sh", whole.name, "--yes")
     assert (done.returncode, visits.failures) == (1, {})
     assert 'relation "django_session" already exists' in done.stderr
+    assert (marks(cluster), databases(cluster)) == (["first", "second"], {"shop"})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_restore_is_undone(server: Server, cluster: Cluster, number: int) -> None:
+    whole = copy(server)
+    mark(cluster, "second")
+    command = [str(server.path / "current/deploy/restore.sh"), whole.name, "--yes"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=0) as process:
+        assert process.stdout
+        said = ""
+        while "visitors wait" not in said:
+            said += process.stdout.read(1)
+        eventually(lambda: "shop_replaced" in databases(cluster))
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == 130
     assert (marks(cluster), databases(cluster)) == (["first", "second"], {"shop"})

@@ -97,6 +97,17 @@ def started(command, output, **options):
             process.terminate()
 
 
+@contextmanager
+def uninterrupted():
+    """_("A signal that comes within the block takes effect at its end.")"""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+
 def run_into(output, *command, **options):
     """_("Runs a command whose output goes to a file. Where it fails, its last lines are the reason.")"""
     with started(command, output, **options) as process:
