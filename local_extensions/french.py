@@ -3346,8 +3346,8 @@ FRENCH: dict[str, str] = {
         " a pas d'adresse."
     ),
     "Django's page; or one for what passes: PostgreSQL is down, full, or busy with others.": (
-        "La page de Django ; ou une autre pour ce qui passera : PostgreSQL est arrêté, plein, ou "
-        "en attend d'autres."
+        "La page de Django ; ou une autre pour ce qui passera : PostgreSQL est arrêté, saturé, ou "
+        "pris par d'autres."
     ),
     "SQLite writes into these files and beside them.": (
         "SQLite écrit dans ces fichiers et à côté d'eux."
