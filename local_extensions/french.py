@@ -3466,6 +3466,9 @@ FRENCH: dict[str, str] = {
     "Django's settings of the database that DATABASE_URL names.": (
         "Les réglages de Django de la base que désigne DATABASE_URL."
     ),
+    "Of a URL that it does not know, django-environ would print the password.": (
+        "D'une URL qu'il ne connaît pas, django-environ afficherait le mot de passe."
+    ),
     "{file}: write {name} as postgresql:///NAME, or as postgresql://USER:PASSWORD@HOST/NAME "
     "with %40 for @ and the like in USER and PASSWORD.": (
         "{file} : écrivez {name} sous la forme postgresql:///BASE, ou "

@@ -159,6 +159,7 @@ def test_the_master_closes_what_the_home_page_has_opened(site: Site, cluster: Cl
             file for file in Path(f"/proc/{master}/fd").iterdir() if str(cluster.path) in peer(file)
         ]
     test_no_two_workers_share_a_connection(site, cluster)
+    site.supervisorctl("rolling_restart", "gu-held", check=True)
 
 
 def peer(file: Path) -> str:
@@ -226,14 +227,15 @@ def test_postgresql_is_down_for_a_while(site: Site, cluster: Cluster) -> None:
 def test_too_many_connections(site: Site, cluster: Cluster) -> None:
     """Those who find none are asked to come again; who has one goes on."""
     site.supervisorctl("restart", "all", check=True)
-    cluster.sql('ALTER ROLE "%s" CONNECTION LIMIT 1' % site.path.owner())
+    limit = f'ALTER ROLE "{site.path.owner()}" CONNECTION LIMIT'
+    cluster.sql(f"{limit} 1")
     try:
         statuses = set()
         with ThreadPoolExecutor(16) as pool:
             for one in pool.map(lambda _: site.get("/backend"), range(64)):
                 statuses.add(one.status)
     finally:
-        cluster.sql('ALTER ROLE "%s" CONNECTION LIMIT -1' % site.path.owner())
+        cluster.sql(f"{limit} -1")
     assert statuses == {200, 503}
     with visitors(site.port, "/read", rest=REST) as visits:
         pass
@@ -331,6 +333,7 @@ def test_restarts_and_kills_lose_nothing(site: Site) -> None:
         "postgresql://zoe:pa55@host/",
         "postgresql://zoe:pa/55@host/name",
         "postgresql://zoe:pa55@host:port/name",
+        "//zoe:pa55@host/name",
         "pa55",
     ],
 )

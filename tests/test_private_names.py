@@ -307,7 +307,7 @@ options = {option.name for option in cli.main.params}
         },
     },
 )
-PROBES = (SUPERVISOR, GUNICORN, ENVIRON, PYTHON, COOKIECUTTER)
+PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, PYTHON, COOKIECUTTER)
 NAMES = [name for _, expressions in PROBES for name in expressions]
 
 # Prints the names whose expression is not true.
