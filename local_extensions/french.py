@@ -3350,8 +3350,8 @@ FRENCH: dict[str, str] = {
         " a pas d'adresse."
     ),
     "Django's page; or one for what passes: PostgreSQL is down, full, or busy with others.": (
-        "La page de Django ; ou une autre pour ce qui passera : PostgreSQL est arrêté, plein, ou "
-        "en attend d'autres."
+        "La page de Django ; ou une autre pour ce qui passera : PostgreSQL est arrêté, saturé, ou "
+        "pris par d'autres."
     ),
     "SQLite writes into these files and beside them.": (
         "SQLite écrit dans ces fichiers et à côté d'eux."
@@ -3469,6 +3469,9 @@ FRENCH: dict[str, str] = {
     ),
     "Django's settings of the database that DATABASE_URL names.": (
         "Les réglages de Django de la base que désigne DATABASE_URL."
+    ),
+    "Of a URL that it does not know, django-environ would print the password.": (
+        "D'une URL qu'il ne connaît pas, django-environ afficherait le mot de passe."
     ),
     "{file}: write {name} as postgresql:///NAME, or as postgresql://USER:PASSWORD@HOST/NAME "
     "with %40 for @ and the like in USER and PASSWORD.": (

@@ -189,18 +189,24 @@ def made_venv(bake: Callable[..., Project]) -> Path:
 
 @pytest.fixture(scope="module")
 def make_site(bake: Callable[..., Project], made_venv: Path) -> Iterator[Callable[..., Site]]:
-    """Bakes and bootstraps a site on ports of its own; where its Python may be any, with a venv."""
+    """Bakes and bootstraps a site on ports of its own; where its Python may be any, with a venv.
+
+    With a PostgreSQL, it is a site of that.
+    """
     sites = []
 
-    def make(python: Path | None = None, **answers: str) -> Site:
+    def make(python: Path | None = None, cluster: Cluster | None = None, **answers: str) -> Site:
         port, web_port = free_port(), free_port()
         answers.setdefault("bind", f"127.0.0.1:{port}")
         answers.setdefault("web_interface", f"127.0.0.1:{web_port}")
+        answers.setdefault("database", "postgresql" if cluster else "sqlite")
         site = Site(bake(**answers).path, port, web_port)
         sites.append(site)
         environment = WITH_UV
+        if cluster:
+            environment = {**environment, **cluster.environment}
         if python:
-            environment = {**WITH_UV, "PATH": f"{python.parent}:{WITH_UV['PATH']}"}
+            environment = {**environment, "PATH": f"{python.parent}:{WITH_UV['PATH']}"}
         else:
             copy_venv(made_venv, site.path / "venv")
         site.run("./bootstrap.sh", env=environment)

@@ -272,6 +272,17 @@ ENVIRON: Probes = (
         "Env.NOTSET": "Env.get_value.__defaults__[1] is Env.NOTSET",
     },
 )
+DJANGO: Probes = (
+    "import inspect\nfrom django.core.management.commands.migrate import Command",
+    {
+        # handle() gives it to whatever migrates, which calls it before each migration.
+        "Command.migration_progress_callback": (
+            "list(inspect.signature(Command.migration_progress_callback).parameters)"
+            " == ['self', 'action', 'migration', 'fake']"
+            " and 'migration_progress_callback' in inspect.unwrap(Command.handle).__code__.co_names"
+        ),
+    },
+)
 PYTHON: Probes = (
     "import os, sys, threading",
     {
@@ -296,7 +307,7 @@ options = {option.name for option in cli.main.params}
         },
     },
 )
-PROBES = (SUPERVISOR, GUNICORN, ENVIRON, PYTHON, COOKIECUTTER)
+PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, PYTHON, COOKIECUTTER)
 NAMES = [name for _, expressions in PROBES for name in expressions]
 
 # Prints the names whose expression is not true.

@@ -58,12 +58,14 @@ class DotEnv(environ.Env):
 #% if cookiecutter.database == "postgresql"
     def database(self, var):
         """_("Django's settings of the database that DATABASE_URL names.")"""
+        url, config = self(var), {}
         try:
-            config = self.db_url_config(self(var))
-            usable = config["ENGINE"] == "django.db.backends.postgresql"
-        except (ImproperlyConfigured, KeyError, ValueError):
-            usable = False
-        if not (usable and config["NAME"]):
+            #: Of a URL that it does not know, django-environ would print the password.
+            if re.match("postgres(ql)?://", url):
+                config = self.db_url_config(url)
+        except (ImproperlyConfigured, ValueError):
+            pass
+        if not config.get("NAME"):
             text = _py("{file}: write {name} as postgresql:///NAME, or as postgresql://USER:PASSWORD@HOST/NAME with %40 for @ and the like in USER and PASSWORD.")
             self.refuse(text, name=var)
         config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
