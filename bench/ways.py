@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -180,9 +179,8 @@ def behind_nginx(way: Way) -> Iterator[int]:
     port = free_port()
     with way.shell.in_new_folder() as shell:
         options = nginx.configure(shell.folder, way.code, "http.conf", {80: port})
-        with shell.started(command, *options):
-            while not sites.answers(port):
-                time.sleep(0.05)
+        with shell.started(command, *options) as process:
+            await_answer(shell, process, port)
             yield port
 
 
