@@ -22,7 +22,7 @@ def cluster(new_cluster: Callable[[], Cluster]) -> Cluster:
 def first(bake: Callable[..., Project], made_venv: Path, cluster: Cluster) -> Project:
     project = bake(project_slug="chess", database="postgresql")
     copy_venv(made_venv, project.path / "venv")
-    bootstrap(project, **cluster.environment)
+    bootstrap(project, PGHOST=str(cluster.path))
     return project
 
 
@@ -42,14 +42,14 @@ def test_two_sites_have_two_databases(first: Project, cluster: Cluster, folder: 
     clone = Project(shutil.copytree(first.path, folder / "chess", ignore=left_out))
     (clone.path / "var" / "log").mkdir(parents=True)
     copy_venv(first.path / "venv", clone.path / "venv")
-    bootstrap(clone, **cluster.environment)
+    bootstrap(clone, PGHOST=str(cluster.path))
     assert database(clone) == f"postgresql:///chess_2?host={cluster.path}"
     users = "SELECT count(*) FROM accounts_user"
     assert [cluster.sql(users, name) for name in ("chess", "chess_2")] == ["0", "0"]
 
     # Without its .env, a folder finds its database again; with it, nothing is left to do.
     (clone.path / ".env").unlink()
-    bootstrap(clone, **cluster.environment)
+    bootstrap(clone, PGHOST=str(cluster.path))
     assert database(clone).startswith("postgresql:///chess_2?")
     assert "Preparing" not in bootstrap(clone).stdout
     # A database that the owner names is used as it is.
@@ -82,12 +82,12 @@ def test_what_postgresql_lacks_is_said(new: Project, cluster: Cluster, folder: P
     programs.mkdir()
     for name in ("sh", "dirname", "python3"):
         (programs / name).symlink_to(shutil.which(name, path=SYSTEM) or "")
-    without = refusal(new, PATH=str(programs), **cluster.environment)
+    without = refusal(new, PATH=str(programs), PGHOST=str(cluster.path))
     assert without.startswith("psql is missing, a program of PostgreSQL's: sudo apt install postg")
 
     cluster.sql(f'ALTER ROLE "{me}" NOCREATEDB')
     try:
-        said = refusal(new, **cluster.environment)
+        said = refusal(new, PGHOST=str(cluster.path))
     finally:
         cluster.sql(f'ALTER ROLE "{me}" CREATEDB')
     assert f"The role {me} may not make databases" in said
@@ -95,7 +95,7 @@ def test_what_postgresql_lacks_is_said(new: Project, cluster: Cluster, folder: P
 
     cluster.sql(f'ALTER ROLE "{me}" RENAME TO someone')
     try:
-        said = refusal(new, **cluster.environment)
+        said = refusal(new, PGHOST=str(cluster.path))
     finally:
         cluster.sql(f'ALTER ROLE someone RENAME TO "{me}"')
     assert said.startswith(f"PostgreSQL knows no role {me}: sudo -u postgres createuser --createdb")

@@ -40,7 +40,7 @@ def cluster(new_cluster: Callable[[], Cluster]) -> Cluster:
 def served(new_server: Callable[..., Server], cluster: Cluster) -> Server:
     """A server with its first release, on a database that this has made."""
     server = new_server(database="postgresql")
-    server.first = server.release(**cluster.environment)
+    server.first = server.release(PGHOST=str(cluster.path))
     server.start()
     return server
 

@@ -275,11 +275,11 @@ ENVIRON: Probes = (
 DJANGO: Probes = (
     "import inspect\nfrom django.core.management.commands.migrate import Command",
     {
-        # handle() gives it to whatever migrates, which calls it before each migration.
+        # What migrates calls it before each migration.
         "Command.migration_progress_callback": (
-            "list(inspect.signature(Command.migration_progress_callback).parameters)"
-            " == ['self', 'action', 'migration', 'fake']"
-            " and 'migration_progress_callback' in inspect.unwrap(Command.handle).__code__.co_names"
+            "'Executor(connection, self.migration_progress_callback)' in inspect.getsource(Command)"
+            " and str(inspect.signature(Command.migration_progress_callback))"
+            " == '(self, action, migration=None, fake=False)'"
         ),
     },
 )

@@ -32,6 +32,7 @@ SECONDS = {
     "test_copies": (0, 100),
     "test_developing": (0, 60),
     "test_init_script": (0, 151),
+    "test_postgresql": (25, 75),
     "test_life[fr]": (87, 77),
     "test_demo": (0, 59),
     "test_files": (11, 27),

@@ -142,10 +142,11 @@ def prepare_site(venv):
 #% if cookiecutter.database == "postgresql"
     require_database(manage)
     if not can(*manage, "migrate", "--check"):
+        tasks.append("migrate")
 #% else
     if not (VAR / "db.sqlite3").exists() or not can(*manage, "migrate", "--check"):
-#% endif
         tasks.append("migrate")
+#% endif
     sources = fingerprint(venv)
     collected = COLLECTED.read_text() if COLLECTED.exists() else ""
     if collected != sources or not MANIFEST.exists():
