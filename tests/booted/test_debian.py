@@ -1422,9 +1422,11 @@ sed 's/^host /hostssl /' pg_hba.conf >hba
 cat hba >pg_hba.conf
 cp {CODE}/fullchain.pem {CODE}/privkey.pem .
 chown postgres: privkey.pem
-pg_conftool 17 far set listen_addresses 127.0.0.2
-pg_conftool 17 far set ssl_cert_file $PWD/fullchain.pem
-pg_conftool 17 far set ssl_key_file $PWD/privkey.pem
+cat >conf.d/far.conf <<END
+listen_addresses = '127.0.0.2'
+ssl_cert_file = '$PWD/fullchain.pem'
+ssl_key_file = '$PWD/privkey.pem'
+END
 echo 'hostssl all all 127.0.0.2/32 scram-sha-256' >>pg_hba.conf
 echo '127.0.0.2 db.example.org' >>/etc/hosts
 pg_ctlcluster 17 far start
