@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from load import CLIENTS, visitors
 from support.commands import ENVIRONMENT
+from support.namespaces import namespace
 from support.postgresql import Cluster
 from support.project import Site
 from support.waiting import eventually
@@ -240,6 +241,42 @@ def test_too_many_connections(site: Site, cluster: Cluster) -> None:
     with visitors(site.port, "/read", rest=REST) as visits:
         pass
     assert visits.failures == {}
+
+
+@pytest.fixture
+def small_disk(as_root: None, cluster: Cluster, site: Site) -> Iterator[None]:
+    """The table that the page writes is on a disk that ten of its rows would not fit on."""
+    disk = cluster.path / "disk"
+    disk.mkdir()
+    mount = 'mount -t tmpfs -o size=4m,mode=0777 tmpfs "$1"'
+    cluster.stop()
+    with namespace(cluster.path, mount, str(disk)) as inside:
+        cluster.inside = inside
+        cluster.start()
+        cluster.sql(f"CREATE TABLESPACE small LOCATION '{disk}'")
+        alter = "ALTER TABLE django_session"
+        cluster.sql(f"{alter} ALTER session_data SET STORAGE EXTERNAL", "held")
+        cluster.sql(f"{alter} SET TABLESPACE small", "held")
+        yield
+        cluster.sql(f"TRUNCATE django_session; {alter} SET TABLESPACE pg_default", "held")
+        cluster.sql("DROP TABLESPACE small")
+        cluster.stop()
+    cluster.inside = ()
+    cluster.start()
+
+
+@pytest.mark.usefixtures("small_disk")
+@pytest.mark.slow
+def test_the_disk_of_postgresql_is_full(site: Site, cluster: Cluster) -> None:
+    """Whoever writes is asked to come again, whoever reads is not; then there is room, and all is well."""
+    before = set(site.every_worker())
+    eventually(lambda: site.get("/write?text=x").status != 200)
+    assert is_asked_to_come_again(site, "/write?text=x")
+    assert "No space left on device" in site.logs()
+    assert (site.get("/read").status, site.get("/healthz").status) == (200, 200)
+    cluster.sql("TRUNCATE django_session", "held")
+    assert site.get("/write").text == "written"
+    assert set(site.every_worker()) == before
 
 
 @pytest.mark.slow

@@ -984,8 +984,8 @@ def test_it_moves_to_another_server(
     if server.database == "postgresql":  # the way back leads to an older one
         new.machine.run(f"{new.code}/deploy/backup.sh")
         newest = max((new_machine.root / "srv/chess/var/backups").iterdir())
-        shutil.copytree(newest, server.machine.root / "root" / newest.name)
-        back = (f"{server.code}/deploy/restore.sh", "--yes", f"/root/{newest.name}")
+        shutil.copytree(newest, server.machine.root / CODE[1:] / newest.name)
+        back = (f"{server.code}/deploy/restore.sh", "--yes", f"{CODE}/{newest.name}")
         done = server.machine.run(*back, check=False)
         assert done.returncode == 1
         assert "a PostgreSQL that is newer than the one here has made it" in done.stderr

@@ -38,6 +38,8 @@ class Cluster:
     """A server with its data. Who may be on this machine may be whoever he says."""
 
     path: Path
+    # The words that start its programs elsewhere: see support/namespaces.py
+    inside: tuple[str, ...] = ()
 
     @classmethod
     def make(cls, path: Path) -> "Cluster":
@@ -59,7 +61,7 @@ class Cluster:
     def program(self, name: str, *arguments: str) -> Run:
         """One of PostgreSQL's own, as the user to whom the data belong."""
         done = subprocess.run(
-            [*AS_USER, str(programs() / name), *arguments],
+            [*self.inside, *AS_USER, str(programs() / name), *arguments],
             cwd=self.path,
             env={**ENVIRONMENT, **self.environment},
             stdin=subprocess.DEVNULL,
