@@ -1437,7 +1437,7 @@ FAR_URL = (
 )
 # Runs a command, and keeps what whoever is on the machine may read of all commands meanwhile.
 WATCHED = f"""
-while :; do cat /proc/[0-9]*/cmdline; sleep 0.02; done >>{CODE}/seen 2>/dev/null &
+while :; do cat /proc/[0-9]*/cmdline || :; sleep 0.02; done >>{CODE}/seen 2>/dev/null &
 "$@"
 kill $!
 """
