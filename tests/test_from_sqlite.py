@@ -97,7 +97,7 @@ def code_of_postgresql(bake: Callable[..., Project], folder: Path, **answers: st
     for database in ("sqlite", "postgresql"):
         made = bake(database=database, **answers)
         shutil.copytree(made.path, folder / database / slug)
-    return "\n".join((dump, patch)).replace("my_site", slug)
+    return f"{dump}\n{patch}".replace("my_site", slug)
 
 
 @pytest.fixture
