@@ -2544,8 +2544,13 @@ FRENCH: dict[str, str] = {
     "It may make databases: each release makes one for its rehearsal.": (
         "Il a le droit de créer des bases : chaque mise en service en crée une pour sa répétition."
     ),
-    "The tables and the database of the user who had them before.": (
-        "Les tables et la base de l'utilisateur qui les avait avant."
+    "The tables and the database of the user who had them before; other databases of this "
+    "user stay so.": (
+        "Les tables et la base de l'utilisateur qui les avait avant ; ses autres bases restent à "
+        "lui."
+    ),
+    "Those that the user has beside the one of this name.": (
+        "Celles que l'utilisateur a en plus de celle de ce nom."
     ),
     "The database, and the role where nothing else is its own.": (
         "La base, et le rôle si rien d'autre n'est à lui."
@@ -2553,6 +2558,7 @@ FRENCH: dict[str, str] = {
     "The database on the other host stays: DATABASE_URL in {env} names it.": (
         "La base de l'autre hôte reste : DATABASE_URL, dans {env}, la nomme."
     ),
+    "The role {user} stays: {reason}": "Le rôle {user} reste : {reason}",
     "Each thread that answers visitors has one, and during a release those that end have "
     "theirs still; so for each site with a database here.": (
         "Chaque fil qui répond aux visiteurs en a une, et pendant une mise en service ceux qui "

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 # Of each of the 16 visitors, in seconds.
 REST = 0.1
+COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"
 MIGRATION = """
 from django.db import migrations
 
@@ -113,8 +114,7 @@ OTHER_ENGINE = settings(
 def test_the_first_release_makes_its_database(server: Server, cluster: Cluster) -> None:
     """By the socket that PGHOST names, which is in .env from then on."""
     assert f"DATABASE_URL=postgresql:///shop?host={cluster.path}\n" in env(server).read_text()
-    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"
-    assert cluster.sql(comment) == str(server.path)
+    assert cluster.sql(COMMENT) == str(server.path)
 
 
 def env(server: Server) -> Path:
@@ -224,6 +224,7 @@ def test_a_copy_is_whole_and_comes_back(server: Server, cluster: Cluster) -> Non
     replaced = done.stdout.rpartition("is in ")[2].removesuffix(".\n")
     assert script(server, "restore.sh", replaced, "--yes").returncode == 0
     assert marks(cluster) == ["first", "second"]
+    assert cluster.sql(COMMENT) == str(server.path)
     owner = "SELECT rolname FROM pg_roles JOIN pg_database ON datdba = pg_roles.oid WHERE datname = 'shop'"
     assert cluster.sql(owner) == (USER if AS_USER else env(server).owner())
 

@@ -1030,6 +1030,8 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     change(config, "socket = tcp://127.0.0.1:8000", "socket=tcp://10.1.2.3:8200 ; ours")
     change(facts, '"chess.example.org"', '"club.example.org"')
     change(facts, '"www-data"', '"club"')
+    if server.database == "postgresql":
+        machine.sql('CREATE DATABASE neighbour OWNER "www-data"')
     machine.run("ip", "address", "add", "10.1.2.3/32", "dev", "lo")
     serves = machine.inside(server.serves)
 
@@ -1068,6 +1070,8 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     assert set(club.processes.values()) == {"club"}
     if server.database == "postgresql":
         assert machine.sql(OWNER) == "club"
+        assert machine.sql(OWNER.replace("'chess'", "'neighbour'")) == "www-data"
+        machine.sql("DROP DATABASE neighbour")
     owned = "find /srv/chess/var ! -user club; stat -c %G /srv/chess/.env /srv/chess/releases"
     assert machine.run("sh", "-c", owned).stdout == "club\nclub\n"
     assert ("10.1.2.3", 8200) in machine.listeners()
