@@ -91,7 +91,9 @@ ELSEWHERE = {
 }
 # What a site has with one database alone.
 OF_SQLITE = {"sudo apt install python3-venv curl\n"}
-OF_POSTGRESQL = {start for start in ELSEWHERE if "postgresql" in start or "DATABASE_URL" in start} | {
+OF_POSTGRESQL = {
+    start for start in ELSEWHERE if "postgresql" in start or "DATABASE_URL" in start
+} | {
     "venv/bin/python manage.py dumpdata --all",
     "sudo service supervisord stop\n",
 }
