@@ -175,6 +175,9 @@ def test_on_a_server(
     environment = {**server.environment, **postgresql.environment}
     supervisord = f"{server.path}/current/venv/bin/{{}} -c {server.config}"
     as_user = {
+        # Django's dbshell finds the tests' PostgreSQL by a variable, which manage.sh does not pass on.
+        "sudo deploy/manage.sh dbshell": f"{server.path}/current/venv/bin/python"
+        f" {server.path}/current/manage.py dbshell",
         "service supervisord stop": f"{supervisord.format('supervisorctl')} shutdown",
         "service supervisord start": supervisord.format("supervisord"),
         "/srv/shop": str(server.path),
