@@ -50,11 +50,11 @@ template's, before each of them; its own processor time is not counted. The slow
 seconds each.
 """
 DATABASES_TEXT = """
-The recipe and the template, each with both databases. One page reads (a query of two tables, 20 rows, listed by Django),
-the other writes (`update_or_create` of one row of 100: a transaction that reads, then writes). CPU: of the site's
-processes and of PostgreSQL's, which are those of the machine's package as it sets them, reached by a UNIX
-socket. PostgreSQL answers when what was written is on the disk; SQLite, set as here (WAL, `synchronous=NORMAL`), before: at
-a power failure it may lose the last of it, and nothing else.
+The recipe and the template, each with both databases. One page reads (a query of two tables, 20
+rows, listed by Django), the other writes (`update_or_create` of one row of 100: a transaction that
+reads, then writes). CPU: of the site's processes and of PostgreSQL's, which is Debian's as it comes,
+asked by a UNIX socket. PostgreSQL answers when what was written is on the disk; SQLite, set as here
+(WAL, `synchronous=NORMAL`), before: after a power failure the last of it may be missing.
 """
 SQLITE_TEXT = f"""
 {WRITERS} processes save rows by Django (`update_or_create`: a transaction that reads, then writes), for
