@@ -3545,7 +3545,7 @@ FRENCH: dict[str, str] = {
         " envois, et leurs dossiers."
     ),
     "A connection for each request would cost more than the queries; one that the server has "
-    "closed meanwhile is opened anew. No pool of Django's (\"pool\" in OPTIONS): what a "
+    'closed meanwhile is opened anew. No pool of Django\'s ("pool" in OPTIONS): what a '
     "master opens before it forks, two workers would share.": (
         "Une connexion par requête coûterait plus que les requêtes SQL ; celle que le serveur a "
         "fermée entre-temps est rouverte. Pas de réserve de connexions de Django (« pool » dans "
