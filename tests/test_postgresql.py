@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from load import CLIENTS, visitors
-from support.commands import ENVIRONMENT
+from support.commands import ENVIRONMENT, USER
 from support.namespaces import namespace
 from support.postgresql import Cluster
 from support.project import Site
@@ -244,37 +245,40 @@ def test_too_many_connections(site: Site, cluster: Cluster) -> None:
 
 
 @pytest.fixture
-def small_disk(as_root: None, cluster: Cluster, site: Site) -> Iterator[None]:
-    """The table that the page writes is on a disk that ten of its rows would not fit on."""
+def small_disk(as_root: None, cluster: Cluster, site: Site) -> Iterator[Path]:
+    """The table that the page writes is on a disk that ten of its rows would not fit on.
+
+    Half of it is a file's.
+    """
     disk = cluster.path / "disk"
     disk.mkdir()
-    mount = 'mount -t tmpfs -o size=4m,mode=0777 tmpfs "$1"'
+    mount = 'mount -t tmpfs -o size=8m tmpfs "$1"; chown "$2" "$1"; head -c 4M /dev/zero >"$1/full"'
     cluster.stop()
-    with namespace(cluster.path, mount, str(disk)) as inside:
-        cluster.inside = inside
-        cluster.start()
-        cluster.sql(f"CREATE TABLESPACE small LOCATION '{disk}'")
-        alter = "ALTER TABLE django_session"
-        cluster.sql(f"{alter} ALTER session_data SET STORAGE EXTERNAL", "held")
-        cluster.sql(f"{alter} SET TABLESPACE small", "held")
-        yield
-        cluster.sql(f"TRUNCATE django_session; {alter} SET TABLESPACE pg_default", "held")
-        cluster.sql("DROP TABLESPACE small")
-        cluster.stop()
-    cluster.inside = ()
+    try:
+        with namespace(cluster.path, mount, str(disk), USER) as cluster.inside:
+            cluster.start()
+            cluster.sql(f"CREATE TABLESPACE small LOCATION '{disk}'")
+            alter = "ALTER TABLE django_session"
+            cluster.sql(f"{alter} ALTER session_data SET STORAGE EXTERNAL", "held")
+            cluster.sql(f"{alter} SET TABLESPACE small", "held")
+            yield disk / "full"
+            cluster.sql(f"TRUNCATE django_session; {alter} SET TABLESPACE pg_default", "held")
+            cluster.sql("DROP TABLESPACE small")
+            cluster.stop()
+    finally:
+        cluster.inside = ()
     cluster.start()
 
 
-@pytest.mark.usefixtures("small_disk")
 @pytest.mark.slow
-def test_the_disk_of_postgresql_is_full(site: Site, cluster: Cluster) -> None:
+def test_the_disk_of_postgresql_is_full(site: Site, cluster: Cluster, small_disk: Path) -> None:
     """Whoever writes is asked to come again, whoever reads is not; then there is room, and all is well."""
     before = set(site.every_worker())
     eventually(lambda: site.get("/write?text=x").status != 200)
     assert is_asked_to_come_again(site, "/write?text=x")
     assert "No space left on device" in site.logs()
     assert (site.get("/read").status, site.get("/healthz").status) == (200, 200)
-    cluster.sql("TRUNCATE django_session", "held")
+    subprocess.run([*cluster.inside, "rm", str(small_disk)], check=True)
     assert site.get("/write").text == "written"
     assert set(site.every_worker()) == before
 
