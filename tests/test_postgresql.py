@@ -262,7 +262,7 @@ def small_disk(as_root: None, cluster: Cluster, site: Site) -> Iterator[Path]:
             cluster.sql(f"{alter} ALTER session_data SET STORAGE EXTERNAL", "held")
             cluster.sql(f"{alter} SET TABLESPACE small", "held")
             yield disk / "full"
-            cluster.sql(f"TRUNCATE django_session; {alter} SET TABLESPACE pg_default", "held")
+            cluster.sql(f"{alter} SET TABLESPACE pg_default", "held")
             cluster.sql("DROP TABLESPACE small")
             cluster.stop()
     finally:
