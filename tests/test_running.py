@@ -148,7 +148,7 @@ def test_in_a_terminal(
             break
     os.close(master)
     assert asked.wait() == 0, shown.decode()
-    assert re.search(rf"\[12/12\] {last_question} \(www-data\)", shown.decode())
+    assert re.search(rf"\[13/13\] {last_question} \(www-data\)", shown.decode())
     project = folder / {"en": "my_site", "fr": "mon_site"}[language]
     assert is_whole(project)
     assert f'LANGUAGE_CODE = "{language}"' in (project / project.name / "settings.py").read_text()
