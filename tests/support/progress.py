@@ -35,7 +35,7 @@ SECONDS = {
     "test_developing": (0, 60),
     "test_init_script": (0, 151),
     "test_postgresql_data": (0, 200),
-    "test_postgresql": (25, 75),
+    "test_postgresql": (25, 100),
     "test_postgresql_bootstrap": (0, 27),
     "test_life[fr]": (87, 77),
     "test_demo": (0, 59),
