@@ -195,6 +195,7 @@ def test_on_a_server(
     assert said[compare] == ""
     eventually(server.answers)
     require_moved(server, postgresql, rows)
+    eventually(lambda: len(server.masters()) == 2)
     server.require_whole()
 
     server.run("sh", "-ec", f"cd {code}\ndeploy/release.sh --rollback", env=environment)
