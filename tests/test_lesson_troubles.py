@@ -376,7 +376,8 @@ def test_no_mail_arrives(site: Reader) -> None:
     with mail_server() as inbox:
         site.change(".env", nowhere, f"EMAIL_URL={inbox.url}")
         site.type(said.remedy)
-        assert len(inbox.mails) == 1
+        # A program that died in an earlier trouble may be told of, too.
+        eventually(lambda: any(each.endswith("ERROR x") for each in inbox.subjects()))
 
 
 def test_bad_request_behind_nginx(site: Reader, tmp_path: Path) -> None:
