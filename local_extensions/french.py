@@ -176,11 +176,11 @@ FRENCH: dict[str, str] = {
     "Names under which the site answers": "Les noms auxquels le site répond",
     "The database. As bootstrap.sh writes it: one of this machine's PostgreSQL, by its UNIX "
     "socket, without a password. On another host: "
-    "postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full&sslrootcert=system, with %40 "
+    "postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt, with %40 "
     "for @ and the like in USER and PASSWORD.": (
         "La base de données. Telle que bootstrap.sh l'écrit : une base du PostgreSQL de cette "
         "machine, par sa socket UNIX, sans mot de passe. Sur un autre hôte : "
-        "postgresql://UTILISATEUR:MOT_DE_PASSE@HOTE/BASE?sslmode=verify-full&sslrootcert=system, "
+        "postgresql://UTILISATEUR:MOT_DE_PASSE@HOTE/BASE?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt, "
         "avec %40 pour @, et ainsi de suite, dans UTILISATEUR et MOT_DE_PASSE."
     ),
     "How mails leave the site. consolemail:// prints them to the log. On a server: "
