@@ -172,7 +172,7 @@ def runs(process):
 
 
 def runs_code(config):
-    """_("A cache beside the site, say, does not: it need not restart for new code.")"""
-    code = f"({re.escape(str(CODE))}|{re.escape(str(CURRENT))})(?![\\w.-])"
-    said = f"{config['directory']} {config['command']}"
+    """_("A cache beside the site, say, does not: it need not restart for new code. Nor what runs in var/.")"""
+    code = f"({re.escape(str(CODE))}|{re.escape(str(CURRENT))})(?!/var|[\\w.-])"
+    said = f"{os.path.normpath(config['directory'])} {config['command']}"
     return Path(config["directory"]).resolve() == CODE or re.search(code, said)
