@@ -268,7 +268,7 @@ def test_each_setting_has_its_reason(both: dict[str, Project]) -> None:
     table = {
         name for name in chapter.section("gunicorn's own settings").spans if name.isidentifier()
     }
-    assert table == ours - {"set_parent_death_signal"}
+    assert table == ours
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
