@@ -1025,6 +1025,9 @@ FRENCH: dict[str, str] = {
     "Ends the command, for the reason given. step names where it happened.": (
         "Met fin à la commande, pour la raison donnée. step dit à quelle étape."
     ),
+    "A signal ends the command: no failure that somebody knows how to deal with.": (
+        "Un signal met fin à la commande : ce n'est pas un échec auquel quelqu'un saurait remédier."
+    ),
     "Shows it at once. Where the terminal is gone, the command goes on.": (
         "Montre le texte aussitôt. Si le terminal a disparu, la commande continue."
     ),

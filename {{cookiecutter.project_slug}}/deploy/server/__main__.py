@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).absolute().parents[1])
 
 from server import environment
-from server.commands import Failed, complain
+from server.commands import Failed, Interrupted, complain
 
 
 def interrupt(number, frame):
@@ -24,7 +24,7 @@ def main(command, *words):
         signal.signal(number, interrupt)
     try:
         importlib.import_module(f"server.{command}").main(words)
-    except (Failed, OSError) as failure:
+    except (Failed, OSError, Interrupted) as failure:
         complain(failure)
         sys.exit(getattr(failure, "code", 1))
     except KeyboardInterrupt:

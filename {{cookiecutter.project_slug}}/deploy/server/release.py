@@ -15,7 +15,7 @@ from . import code, preflight, tasks
 #% else
 from . import code, preflight
 #% endif
-from .commands import Failed, complain, say, step
+from .commands import Failed, Interrupted, complain, say, step
 from .facts import FOLDER
 from .options import Parser, folder
 from .releases import Release, serving
@@ -93,7 +93,7 @@ def release(options):
             roll_back(site, old)
         else:
             make_release(site, config, options)
-    except (Failed, OSError) as failure:
+    except (Failed, OSError, Interrupted) as failure:
         handle_signals(signal.SIG_IGN)
         complain(failure)
         site.clean_up()
@@ -279,4 +279,4 @@ def handle_signals(handler):
 def interrupt(number, frame):
     #: Whoever presses Ctrl-C twice does not interrupt the way back.
     handle_signals(signal.SIG_IGN)
-    raise Failed(_py("It was interrupted."))
+    raise Interrupted(_py("It was interrupted."))
