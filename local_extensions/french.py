@@ -3874,7 +3874,7 @@ FRENCH: dict[str, str] = {
     "Redis as the broker of Celery, without the moment in which a task is nowhere.": (
         "Redis comme courtier de Celery, sans l'instant où une tâche n'est nulle part."
     ),
-    "Celery's own way takes a task out of its queue, and then notes in \"unacked\" that it "
+    'Celery\'s own way takes a task out of its queue, and then notes in "unacked" that it '
     "is being done: a worker that is killed between both has lost it. Here Redis moves it "
     "into another list, in one step; it leaves that once it is noted. What is left there by "
     "a worker that was killed goes back to the queue: take_back() in celery.py.": (

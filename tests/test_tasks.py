@@ -20,8 +20,12 @@ def write(number, seconds=0.0):
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO done VALUES (%s)", [number])
 """
-QUEUE = "from pages.tasks import write\nfor number in range({number}): write.delay(number, {seconds})"
-SQL = "from django.db import connection\nwith connection.cursor() as cursor: cursor.execute({sql!r})"
+QUEUE = (
+    "from pages.tasks import write\nfor number in range({number}): write.delay(number, {seconds})"
+)
+SQL = (
+    "from django.db import connection\nwith connection.cursor() as cursor: cursor.execute({sql!r})"
+)
 # Seconds, where the settings say 900, 20, 300 and 330
 SHORT = {
     '"visibility_timeout": 900': '"visibility_timeout": 60',
