@@ -1,139 +1,168 @@
 """Tasks: none is lost, whatever ends or restarts while they wait and while they are done."""
 
 import os
+import re
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from support.project import Site
+from support.smtp import mail_server, silent_mail_server
+from support.tasks import Tasks, add_task
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
-TASKS = """
+# Seconds between two tasks of beat
+EACH = 5
+# Seconds, where the settings say 20, 300 and 330
+SHORT = {
+    "SOFT_SHUTDOWN_TIMEOUT = 20": "SOFT_SHUTDOWN_TIMEOUT = 2",
+    "SOFT_TIME_LIMIT = 300": "SOFT_TIME_LIMIT = 3",
+    "TASK_TIME_LIMIT = 330": "TASK_TIME_LIMIT = 5",
+    # And a time at night
+    "crontab(hour=3, minute=47)": str(EACH),
+}
+MORE_TASKS = """
 
 @shared_task
-def write(number, seconds=0.0):
-    time.sleep(seconds)
-    with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO done VALUES (%s)", [number])
+def hang():
+    while True:
+        time.sleep(0.1)
+
+
+@shared_task
+def hang_on():
+    while True:
+        try:
+            time.sleep(10)
+        except BaseException:
+            pass
+
+
+@shared_task
+def fail_once():
+    if not (settings.VAR / "failed").exists():
+        (settings.VAR / "failed").touch()
+        raise ConnectionError("Only now")
+    write(7)
+
+
+@shared_task
+def fill_memory():
+    if not (settings.VAR / "filled").exists():
+        (settings.VAR / "filled").touch()
+        os.kill(os.getpid(), 9)
+    write(8)
 """
-QUEUE = (
-    "from pages.tasks import write\nfor number in range({number}): write.delay(number, {seconds})"
-)
-SQL = (
-    "from django.db import connection\nwith connection.cursor() as cursor: cursor.execute({sql!r})"
-)
-# Seconds, where the settings say 900, 20, 300 and 330
-SHORT = {
-    '"visibility_timeout": 900': '"visibility_timeout": 60',
-    "SOFT_SHUTDOWN_TIMEOUT = 20": "SOFT_SHUTDOWN_TIMEOUT = 2",
-    "SOFT_TIME_LIMIT = 300": "SOFT_TIME_LIMIT = 4",
-    "TASK_TIME_LIMIT = 330": "TASK_TIME_LIMIT = 6",
-}
+PAGES = """
+from django.core.mail import send_mail
+from django.db import transaction
+from django.http import HttpResponse
+from pages import tasks
 
 
-def shell(site: Site, code: str) -> str:
-    return site.python("manage.py", "shell", "--no-imports", "-c", code).stdout
+def queue(request):
+    with transaction.atomic():
+        tasks.write.delay_on_commit(1)
+        if "undo" in request.GET:
+            transaction.set_rollback(True)
+    return HttpResponse("queued")
+
+
+def mail(request):
+    send_mail("Bonjour à tous", "Ça va ?", None, ["zoe@example.org"])
+    return HttpResponse("sent")
+
+
+urlpatterns += [path(view.__name__, view) for view in (queue, mail)]
+"""
 
 
 @pytest.fixture(scope="module")
 def site(make_site: Callable[..., Site]) -> Site:
-    site = make_site(project_slug="queue_site", tasks="celery")
-    settings = site.path / "queue_site" / "settings.py"
+    site = make_site(project_slug="busy_bee", tasks="celery")
+    settings = site.path / "busy_bee" / "settings.py"
     text = settings.read_text()
     for old, new in SHORT.items():
         assert old in text
         text = text.replace(old, new)
     settings.write_text(text)
-    tasks = site.path / "pages" / "tasks.py"
-    imports = '"""\n\nimport time\n\nfrom django.db import connection\n'
-    tasks.write_text(tasks.read_text().replace('"""\n', imports, 1) + TASKS)
-    shell(site, SQL.format(sql="CREATE TABLE done (number integer)"))
+    add_task(site.path)
+    with (site.path / "pages" / "tasks.py").open("a") as tasks:
+        tasks.write(MORE_TASKS.replace("os.", "__import__('os')."))
+    with (site.path / "busy_bee" / "urls.py").open("a") as urls:
+        urls.write(PAGES)
+    Tasks(site).make_table()
     site.start()
-    eventually(lambda: set(runs(site)) == {"worker", "beat", "redis"}, 30)
     return site
 
 
-def runs(site: Site) -> dict[str, int]:
-    """The programs beside gunicorn that are RUNNING: name → pid."""
-    found = {name.partition(":")[0]: state for name, state in site.states().items()}
-    return {
-        name: pid
-        for name, (state, pid) in found.items()
-        if state == "RUNNING" and not name.startswith("gu-")
-    }
+@pytest.fixture
+def tasks(site: Site) -> Tasks:
+    """With all of its programs, and nothing left to do."""
+    tasks = Tasks(site)
+    eventually(lambda: {*tasks.runs()} == {"worker", "beat", "redis"}, 60)
+    eventually(tasks.none_is_left, 60)
+    tasks.sql("DELETE FROM done")
+    return tasks
 
 
-def waiting(site: Site) -> dict[str, int]:
-    words = site.get("/queuez").text.split()
-    return dict(zip(words[::2], map(int, words[1::2]), strict=True))
+def log(site: Site, program: str) -> str:
+    return (site.path / "var" / "log" / f"{program}.log").read_text()
 
 
-def rows(site: Site) -> list[int]:
-    code = "from django.db import connection\nwith connection.cursor() as cursor:\n cursor.execute('SELECT number FROM done')\n print([number for number, in cursor.fetchall()])"
-    return eval(shell(site, code))
+# What ends or restarts
 
 
-@contextmanager
-def thousand(site: Site, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tasks that are queued before the block and done after it, each at least once."""
-    shell(site, SQL.format(sql="DELETE FROM done"))
-    shell(site, QUEUE.format(number=1000, seconds=0.005))
-    yield
-    eventually(lambda: not any(waiting(site).values()), 90)
-    done = rows(site)
-    print(f"{request.node.name}: {len(done) - len({*done})} of 1000 ran twice")
-    assert {*done} == {*range(1000)}
+def restart_all(tasks: Tasks) -> None:
+    tasks.site.supervisorctl("restart", "all", check=True)
 
 
-def restart_all(site: Site) -> None:
-    site.supervisorctl("restart", "all", check=True)
+def rolling_restart(tasks: Tasks) -> None:
+    before = tasks.runs()
+    tasks.site.supervisorctl("rolling_restart", "all", check=True)
+    after = tasks.runs()
+    assert {name for name in before if after[name] != before[name]} == {"worker", "beat"}
 
 
-def rolling_restart(site: Site) -> None:
-    before = runs(site)
-    site.supervisorctl("rolling_restart", "all", check=True)
-    after = runs(site)
-    assert {name for name in after if after[name] != before[name]} == {"worker", "beat"}
+def kill_a_process_of_the_pool(tasks: Tasks) -> None:
+    os.kill(tasks.site.workers(tasks.runs()["worker"])[0], signal.SIGKILL)
 
 
-def kill_a_process_of_the_pool(site: Site) -> None:
-    os.kill(site.workers(runs(site)["worker"])[0], signal.SIGKILL)
+def kill_the_worker(tasks: Tasks) -> None:
+    os.kill(tasks.runs()["worker"], signal.SIGKILL)
 
 
-def kill_the_worker(site: Site) -> None:
-    os.kill(runs(site)["worker"], signal.SIGKILL)
-
-
-def kill_all_of_the_worker(site: Site) -> None:
-    worker = runs(site)["worker"]
-    for pid in [worker, *site.workers(worker)]:
+def kill_all_of_the_worker(tasks: Tasks) -> None:
+    worker = tasks.runs()["worker"]
+    for pid in [worker, *tasks.site.workers(worker)]:
         os.kill(pid, signal.SIGKILL)
 
 
-def kill_supervisord(site: Site) -> None:
+def kill_supervisord(tasks: Tasks) -> None:
+    """What it has started ends with it."""
+    site = tasks.site
     assert site.pid
     os.kill(site.pid, signal.SIGKILL)
     eventually(lambda: not site.processes(), 20)
     site.start()
 
 
-def restart_redis(site: Site) -> None:
-    site.supervisorctl("restart", "redis", check=True)
+def restart_redis(tasks: Tasks) -> None:
+    tasks.site.supervisorctl("restart", "redis", check=True)
 
 
-def stop_redis_for_a_while(site: Site) -> None:
-    site.supervisorctl("stop", "redis", check=True)
-    time.sleep(10)
-    site.supervisorctl("start", "redis", check=True)
+def stop_redis_for_half_a_minute(tasks: Tasks) -> None:
+    tasks.site.supervisorctl("stop", "redis", check=True)
+    time.sleep(30)
+    tasks.site.supervisorctl("start", "redis", check=True)
 
 
-def kill_redis(site: Site) -> None:
-    os.kill(runs(site)["redis"], signal.SIGKILL)
-    eventually(lambda: "redis" in runs(site))
+def kill_redis(tasks: Tasks) -> None:
+    os.kill(tasks.runs()["redis"], signal.SIGKILL)
 
 
 EVENTS = (
@@ -144,15 +173,124 @@ EVENTS = (
     kill_all_of_the_worker,
     kill_supervisord,
     restart_redis,
-    stop_redis_for_a_while,
+    stop_redis_for_half_a_minute,
     kill_redis,
 )
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
-def test_no_task_is_lost(
-    site: Site, event: Callable[[Site], None], request: pytest.FixtureRequest
-) -> None:
-    with thousand(site, request):
+def test_no_task_is_lost(tasks: Tasks, event: Callable[[Tasks], None]) -> None:
+    with tasks.thousand(event.__name__):
         time.sleep(1)
-        event(site)
+        event(tasks)
+
+
+# What a task meets
+
+
+def test_one_that_hangs_is_ended_and_its_place_is_said(site: Site, tasks: Tasks) -> None:
+    tasks.shell("from pages.tasks import hang, hang_on; hang.delay(); hang_on.delay()")
+    eventually(tasks.none_is_left, 20)
+    said = log(site, "worker")
+    (traceback,) = re.findall(r"(?s)Traceback.*?pages/tasks.py.*?SoftTimeLimitExceeded", said)[:1]
+    assert "in hang\n    time.sleep(0.1)" in traceback
+    assert "Hard time limit (5s) exceeded for pages.tasks.hang_on" in said
+
+
+@pytest.mark.parametrize(("task", "number"), [("fail_once", 7), ("fill_memory", 8)])
+def test_what_fails_for_a_moment_is_done(tasks: Tasks, task: str, number: int) -> None:
+    tasks.shell(f"from pages.tasks import {task}; {task}.delay()")
+    eventually(lambda: tasks.sql("SELECT number FROM done") == [f"({number},)"], 20)
+
+
+def test_a_page_queues_once_it_has_saved(site: Site, tasks: Tasks) -> None:
+    assert site.get("/queue?undo").status == 200
+    assert site.get("/queue").status == 200
+    eventually(lambda: tasks.sql("SELECT number FROM done") == ["(1,)"], 20)
+
+
+def test_a_mail_server_that_is_silent_keeps_no_page_waiting(site: Site, tasks: Tasks) -> None:
+    env = site.path / ".env"
+    text = env.read_text()
+    try:
+        with silent_mail_server() as url, mail_server() as inbox:
+            for place in (url, inbox.url):
+                env.write_text(text.replace("EMAIL_URL=consolemail://", f"EMAIL_URL={place}"))
+                site.supervisorctl("rolling_restart", "all", check=True)
+                start = time.monotonic()
+                assert site.get("/mail").text == "sent"
+                assert time.monotonic() - start < 2
+                if place == url:
+                    eventually(lambda: "Retry in" in log(site, "worker"), 30)
+            eventually(lambda: len(inbox.mails) == 2, 60)
+            assert {each["Subject"] for each in inbox.mails} == {"Bonjour à tous"}
+            assert inbox.mails[0].get_content() == "Ça va ?\n"
+    finally:
+        env.write_text(text)
+        site.supervisorctl("rolling_restart", "all", check=True)
+
+
+def test_without_its_broker_the_site_goes_on(site: Site, tasks: Tasks) -> None:
+    """Stopped, and then one that no longer answers."""
+    pid = tasks.runs()["redis"]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        os.kill(pid, number)
+        if number == signal.SIGKILL:
+            site.supervisorctl("stop", "redis")
+        for path in ("/queue", "/mail", "/queue", "/mail"):
+            start = time.monotonic()
+            assert site.get(path).status == 200
+            taken = time.monotonic() - start
+        assert taken < 2
+        assert (site.get("/queuez").status, site.get("/healthz").status) == (503, 200)
+        done = site.python("manage.py", "queue", check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("CommandError: The broker does not answer: ")
+    said = site.logs()
+    assert "Error calling" in said
+    assert "A mail could not be queued" in said
+    assert "Bonjour" in said
+    site.supervisorctl("start", "redis", check=True)
+    done = eventually(lambda: site.get("/queuez").status == 200, 20)
+    assert done
+
+
+def test_strangers_are_not_told(site: Site, tasks: Tasks) -> None:
+    assert site.get("/queuez").text == "waiting 0\noldest 0\ntaken 0\n"
+    ask = (
+        "from django.test import Client;"
+        " print(Client().get('/queuez', REMOTE_ADDR='192.0.2.1').status_code)"
+    )
+    assert tasks.shell(ask) == "404\n"
+    assert site.python("manage.py", "queue").stdout == "0 waiting, the oldest for 0 s; 0 taken\n"
+    for path in ("redis.sock", "redis"):
+        assert (site.path / "var" / path).stat().st_mode & 0o077 == 0
+
+
+def test_of_two_beats_one_has_its_turn(site: Site, tasks: Tasks) -> None:
+    """The other one follows when it is gone, also by kill -9."""
+
+    def turn() -> str:
+        return tasks.shell("from pages import queue; print(queue.broker().get('beat'))")
+
+    def done() -> int:
+        return log(site, "worker").count("Task pages.tasks.clear_sessions[")
+
+    eventually(lambda: turn() != "None\n", 40)
+    before = turn()
+    other = [str(site.path / "venv/bin/celery"), "--app", "busy_bee", "beat", "--schedule"]
+    schedule = str(site.path / "var" / "other_beat")
+    with subprocess.Popen([*other, schedule], cwd=site.path, stderr=subprocess.DEVNULL) as beat:
+        try:
+            start, number = time.monotonic(), done()
+            time.sleep(4 * EACH)
+            # One is received, and one succeeds.
+            assert done() - number <= 2 * (time.monotonic() - start) / EACH + 2
+            assert done() > number
+            assert turn() == before
+            os.kill(tasks.runs()["beat"], signal.SIGKILL)
+            eventually(lambda: turn() not in (before, "None\n"), 60)
+            number = done()
+            eventually(lambda: done() > number, 20)
+        finally:
+            beat.kill()

@@ -128,19 +128,15 @@ DATABASES = {
 VAR = (BASE_DIR / "var").resolve()
 CELERY_BROKER_URL = env("BROKER_URL", default="") or f"redis+socket://{VAR}/redis.sock"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    #: A page that queues a task waits no longer for a broker that does not answer.
-    "socket_connect_timeout": 1,
-    "socket_timeout": 1,
+    #: Seconds: a page that queues a task asks a broker that does not answer twice.
+    "socket_connect_timeout": 0.6,
+    "socket_timeout": 0.6,
     #: Seconds after which a task is done again whose worker was killed, and its machine with it. More than a task may take.
     "visibility_timeout": 900,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_TASK_PUBLISH_RETRY_POLICY = {
-    "max_retries": 2,
-    "interval_start": 0,
-    "interval_step": 0.2,
-}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 #: A task leaves the queue when it is done, not when it has begun: none is lost with its process.
 CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
 #: The worker takes as many as it does at a time.
