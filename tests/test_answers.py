@@ -108,6 +108,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
         ],
     ),
     "database": (["sqlite", "postgresql"], ["", "SQLite", "postgres", "mysql"]),
+    "tasks": (["none", "celery"], ["", "None", "redis", "rq"]),
     "bind": (
         ["127.0.0.1:8000", "localhost:8000", "0.0.0.0:8000", "192.168.1.5:65535", "8.8.8.8:1024"],
         [

@@ -122,6 +122,7 @@ MESSAGES = (
     ),
     "Failed login from %s as %s",
     "Failed login to the web interface from {address}",
+    "{waiting} waiting, the oldest for {oldest} s; {taken} taken",
 )
 # What people read of the app that the lesson writes.
 WORDS = {
@@ -137,6 +138,8 @@ WORDS = {
     "Thank you": "Merci",
     "your name": "votre nom",
     "Hello!": "Bonjour !",
+    "A message from": "Un message de",
+    "Good day": "Bonjour",
     ">Home<": ">Accueil<",
 }
 # What the prose says of an output.
@@ -145,8 +148,13 @@ CLAIMED = {"venv/bin/python manage.py check --deploy\n": "System check identifie
 
 @pytest.fixture(
     scope="module",
-    params=[{}, {"web_interface": "off"}, {"database": "postgresql"}],
-    ids=["web", "no-web", "postgresql"],
+    params=[
+        {},
+        {"web_interface": "off"},
+        {"database": "postgresql"},
+        {"database": "postgresql", "tasks": "celery"},
+    ],
+    ids=["web", "no-web", "postgresql", "celery"],
 )
 def both(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> dict[str, Project]:
     """The same project in both languages."""
@@ -316,9 +324,9 @@ def lines_of(document: Document) -> Iterator[tuple[str, str, str]]:
     "answers",
     [
         {"language": "en"},
-        {"language": "fr", "web_interface": "off", "database": "postgresql"},
+        {"language": "fr", "web_interface": "off", "database": "postgresql", "tasks": "celery"},
     ],
-    ids=["en, web, SQLite", "fr, no web, PostgreSQL"],
+    ids=["en, web, SQLite", "fr, no web, PostgreSQL, Celery"],
 )
 def test_the_commands_run_in_order_as_written(
     answers: dict[str, str],

@@ -54,6 +54,7 @@ AROUND: dict[str, st.SearchStrategy[str]] = {
     "domain_name": domains() | st.sampled_from(["localhost", "été.example.fr", "中文.example"]),
     "time_zone": st.sampled_from(sorted(zoneinfo.available_timezones())),
     "database": st.sampled_from(["sqlite", "postgresql"]),
+    "tasks": st.sampled_from(["none", "celery"]),
     "bind": addresses,
     "web_interface": private | addresses | st.just("off"),
     "install_dir": st.from_regex(
@@ -236,6 +237,7 @@ def check_env(project: Path, answers: dict[str, str]) -> None:
     assert getaddresses([env["ADMINS"]]) == [("", answers["email"])]
     assert env["DEFAULT_FROM_EMAIL"] == answers["email"]
     assert ("DATABASE_URL" in env) == (answers["database"] == "postgresql")
+    assert ("BROKER_URL" in env) == (answers["tasks"] == "celery")
 
 
 def check_readme(project: Path, answers: dict[str, str]) -> None:
@@ -289,7 +291,7 @@ def test_refused_answers_leave_nothing(
     generate: Bake, output: Path, answers: dict[str, str], name: str, data: st.DataObject
 ) -> None:
     assume(
-        name not in ("language", "database")
+        name not in ("language", "database", "tasks")
     )  # Cookiecutter itself refuses what is none of the choices
     value = data.draw(AROUND[name] | st.text() | st.sampled_from(["", "\0", "../x", "root", "/"]))
     assume(not re.search(r"\{[{%#]", value))  # Cookiecutter renders those before we see them
