@@ -3409,7 +3409,7 @@ FRENCH: dict[str, str] = {
     ),
     "The broker does not answer: {reason}": "Le courtier ne répond pas : {reason}",
     "{waiting} waiting, the oldest for {oldest} s; {taken} taken": (
-        "{waiting} en attente, la plus ancienne depuis {oldest} s ; {taken} en main"
+        "{waiting} en attente, au plus depuis {oldest} s ; {taken} en main"
     ),
     # pages/templates/400.html
     "Bad request": "Requête incorrecte",
@@ -3519,6 +3519,9 @@ FRENCH: dict[str, str] = {
     "How many tasks wait, and for how long: as the broker knows it.": (
         "Combien de tâches attendent, et depuis quand : comme le sait le courtier."
     ),
+    "The list with what a worker has just taken: broker.py": (
+        "La liste de ce qu'un worker vient de prendre : broker.py"
+    ),
     "Tasks that wait, seconds that the oldest has waited, and tasks that the worker has "
     "taken: those it does, and those that are to be tried again later.": (
         "Les tâches en attente, les secondes d'attente de la plus ancienne, et les tâches que le "
@@ -3545,9 +3548,8 @@ FRENCH: dict[str, str] = {
     "For half a day: the mail server may be away over night.": (
         "Pendant une demi-journée : le serveur de courriel peut manquer toute une nuit."
     ),
-    "Sends a mail as EMAIL_URL says; {{ cookiecutter.project_slug }}/queued_mails.py queues it.": (
-        "Envoie un courriel comme le dit EMAIL_URL ; {{ cookiecutter.project_slug "
-        "}}/queued_mails.py le met dans la file."
+    "Sends a mail as EMAIL_URL says; queued_mails.py queues it.": (
+        "Envoie un courriel comme le dit EMAIL_URL ; queued_mails.py le met dans la file."
     ),
     "A mail that is written already, as Django's backends take it.": (
         "Un courriel déjà écrit, tel que les backends de Django le prennent."
@@ -3761,9 +3763,9 @@ FRENCH: dict[str, str] = {
         "Les tâches : ce que le manuel de Celery appelle broker_url est ici CELERY_BROKER_URL, "
         "et ainsi de suite."
     ),
-    "A page that queues a task waits no longer for a broker that does not answer.": (
-        "Une page qui met une tâche dans la file n'attend pas plus longtemps un courtier qui ne "
-        "répond pas."
+    "Seconds: a page that queues a task asks a broker that does not answer twice.": (
+        "Secondes : une page qui met une tâche dans la file demande deux fois à un courtier qui "
+        "ne répond pas."
     ),
     "Seconds after which a task is done again whose worker was killed, and its machine with "
     "it. More than a task may take.": (
@@ -3922,6 +3924,7 @@ FRENCH: dict[str, str] = {
     "For whoever asks how long the oldest task has waited: pages/queue.py.": (
         "Pour qui demande depuis quand attend la plus ancienne : pages/queue.py."
     ),
+    "The worker itself keeps nobody waiting.": "Le worker, lui, ne fait attendre personne.",
     "What a worker that was killed had taken is queued again, unless another one may be at "
     "it: the broker alone would wait for visibility_timeout.": (
         "Ce qu'avait pris un worker qui a été tué retourne dans la file, à moins qu'un autre n'y "
