@@ -41,6 +41,7 @@ from support.project import Project, Response
 from support.service_files import filled
 from support.smtp import Inbox, mail_server
 from support.template import ROOT, cookiecutter, read
+from support.tasks import ASK, NUMBER, QUEUE, add_task
 from support.waiting import eventually
 
 from local_extensions.zones import ZONES
@@ -160,7 +161,7 @@ def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Ite
 @contextmanager
 def boot(bake: Callable[..., Project], suite: str, init: str, database: str) -> Iterator[Machine]:
     require_root()
-    requirements = bake(database=database).path / "requirements.txt"
+    requirements = bake(database=database, tasks="celery").path / "requirements.txt"
     bind = f"--bind-ro={wheelhouse(requirements)}:/wheels"
     with booted(tree(suite, init, database), init, bind) as machine:
         yield machine
@@ -1499,6 +1500,39 @@ def test_a_server_on_another_host_is_taken_as_it_is(
     assert {*names} == there
     machine.run("pg_dropcluster", "--stop", "17", "far")
     machine.run("rm", "-r", "/etc/postgresql/17/far")
+    assert machine.files() == before
+
+
+@only("postgresql")
+def test_no_task_is_lost_where_the_machine_ends(
+    server: Server, bake: Callable[..., Project]
+) -> None:
+    """Shut down, and then as when the power goes."""
+    machine = server.machine
+    before = machine.files()
+    answers = {"project_slug": "club", "domain_name": "club.example.org", "run_user": "club"}
+    more = {"bind": "127.0.0.1:8200", "web_interface": "off", "tasks": "celery"}
+    club = put(machine, bake, **answers, **more)
+    add_task(machine.root / club.code[1:])
+    club.install("--service", "club", *OFFLINE)
+    eventually(club.answers)
+    manage = ("/srv/club/current/deploy/manage.sh",)
+    shell = (*manage, "shell", "--no-imports", "-c")
+    machine.run(*shell, ASK.format(sql="CREATE TABLE done (number integer)"))
+    machine.run(*shell, QUEUE.format(number=NUMBER, seconds=0.05))
+    for ends in (machine.shut_down, machine.lose_power):
+        assert " 0 taken" not in machine.run(*manage, "queue").stdout
+        ends()
+        machine.boot()
+        eventually(club.answers, 60)
+    said = "0 waiting, the oldest for 0 s; 0 taken\n"
+    eventually(lambda: machine.run(*manage, "queue").stdout == said, 120)
+    rows = machine.run(*shell, ASK.format(sql="SELECT number FROM done")).stdout.split()
+    print(f"{machine.init}: {len(rows) - len({*rows})} of {NUMBER} tasks ran twice")
+    assert len({*rows}) == NUMBER
+    for file in ("redis", "redis.sock"):
+        assert (machine.root / "srv/club/var" / file).lstat().st_mode & 0o077 == 0
+    club.install("--uninstall", "--service", "club", "--yes")
     assert machine.files() == before
 
 

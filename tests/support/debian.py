@@ -7,6 +7,7 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,13 +36,14 @@ apt-get update
 apt-get install -y --allow-remove-essential --no-install-recommends sysvinit-core systemd-sysv-
 apt-get purge -y --allow-remove-essential systemd
 """
-# With a cluster that starts at the next boot.
-WITH_POSTGRESQL = """
+# With a cluster that starts at the next boot; of Redis, a site runs its own.
+WITH_SERVERS = """
 mount -t proc proc /proc
 apt-get update
 echo 'exit 101' >/usr/sbin/policy-rc.d
 chmod +x /usr/sbin/policy-rc.d
-apt-get install -y --no-install-recommends postgresql
+apt-get install -y --no-install-recommends postgresql redis-server
+update-rc.d redis-server disable
 rm /usr/sbin/policy-rc.d
 """
 # Debian's own daily work, systemd's and cron's: at midnight it would change files under a test.
@@ -147,8 +149,8 @@ debootstrap --variant=minbase --include={PACKAGES} {suite} "$1" {mirror()} ||
         if init == "sysvinit":
             layers = with_layer(layers, base.with_suffix(".sysvinit"), TO_SYSVINIT)
         if database == "postgresql":
-            layer = f"{base.name}-{init}-{digest_of(WITH_POSTGRESQL)}.postgresql"
-            layers = with_layer(layers, base.with_name(layer), WITH_POSTGRESQL)
+            layer = f"{base.name}-{init}-{digest_of(WITH_SERVERS)}.servers"
+            layers = with_layer(layers, base.with_name(layer), WITH_SERVERS)
         return layers
 
 
@@ -294,6 +296,12 @@ class Machine:
     def shut_down(self) -> None:
         """As its administrator would."""
         self.run("poweroff")
+        self.console.wait(90)
+
+    def lose_power(self) -> None:
+        """Everything in it ends at once."""
+        self._require_running()
+        os.kill(self.pid, signal.SIGKILL)
         self.console.wait(90)
 
     def run(self, *command: str, check: bool = True, **options: Any) -> Run:
