@@ -40,8 +40,8 @@ from support.documents import Document
 from support.project import Project, Response
 from support.service_files import filled
 from support.smtp import Inbox, mail_server
-from support.template import ROOT, cookiecutter, read
 from support.tasks import ASK, NUMBER, QUEUE, add_task
+from support.template import ROOT, cookiecutter, read
 from support.waiting import eventually
 
 from local_extensions.zones import ZONES
