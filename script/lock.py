@@ -73,8 +73,8 @@ def joined(locks: dict[Answers, list[str]]) -> str:
             variants = found.setdefault(block.partition("==")[0], {})
             variants.setdefault(block, []).append(answers)
     lines = []
-    blocks = [each for variants in found.values() for each in variants.items()]
-    for having, group in groupby(blocks, key=itemgetter(1)):
+    every = [each for variants in found.values() for each in variants.items()]
+    for having, group in groupby(every, key=itemgetter(1)):
         text = "".join(block for block, _ in group)
         lines.append(text if len(having) == len(locks) else only_for(having, text))
     return "".join(lines)
