@@ -55,7 +55,8 @@ def rendered(text: str, answers: Answers) -> str:
 def lock_project(folder: Path) -> None:
     """The fullest lock comes first: the versions of the others are its own."""
     wanted, path = (PROJECT / f"requirements.{end}" for end in ("in", "txt"))
-    before, locks = path.read_text(), {}
+    before = path.read_text()
+    locks: dict[Answers, list[str]] = {}
     for answers in ALL:
         (folder / wanted.name).write_text(rendered(wanted.read_text(), answers))
         if not locks:
