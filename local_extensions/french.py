@@ -2704,7 +2704,6 @@ FRENCH: dict[str, str] = {
     "From now on, supervisord keeps its pid: it is in the background.": (
         "À partir d'ici, supervisord garde son pid : il est en arrière-plan."
     ),
-    "Called in the new process.": "Appelée dans le nouveau processus.",
     "It may have been killed already.": "Il peut avoir été tué déjà.",
     # deploy/supervisor_plugin/config_check.py
     "Refuses a config that cannot work before anything stops for it: at update, reread, reload and"
@@ -3763,6 +3762,9 @@ FRENCH: dict[str, str] = {
         "Les tâches : ce que le manuel de Celery appelle broker_url est ici CELERY_BROKER_URL, "
         "et ainsi de suite."
     ),
+    "By TLS, it must show a certificate of its name: by itself, Celery takes any.": (
+        "Par TLS, il doit montrer un certificat à son nom : Celery, de lui-même, les prend tous."
+    ),
     "Seconds: a page that queues a task asks a broker that does not answer twice.": (
         "Secondes : une page qui met une tâche dans la file demande deux fois à un courtier qui "
         "ne répond pas."
@@ -3864,6 +3866,7 @@ FRENCH: dict[str, str] = {
     "Celery's own, which also looks whether tasks wait for too long.": (
         "Celui de Celery, qui regarde aussi si des tâches attendent trop longtemps."
     ),
+    "When it was said that tasks wait": "Quand il a été dit que des tâches attendent",
     "Called when something may be due; returns the seconds until the next time.": (
         "Appelée quand l'heure de quelque chose peut être venue ; rend les secondes jusqu'à la "
         "prochaine fois."
@@ -3912,6 +3915,11 @@ FRENCH: dict[str, str] = {
     ),
     "Seconds; well below visibility_timeout in the settings": (
         "Secondes ; bien en dessous de visibility_timeout dans les réglages"
+    ),
+    "Where the broker is away just then, the task itself goes back to its queue: Celery "
+    "would drop it.": (
+        "Si le courtier n'est pas là à cet instant, la tâche elle-même retourne dans sa file : "
+        "Celery la laisserait tomber."
     ),
     "Queues it once what the page writes is saved. Where the broker is away, the log says "
     "which task it was, and the page goes on.": (

@@ -51,6 +51,15 @@ def fail_once():
 
 
 @shared_task
+def fail_while_the_broker_is_away():
+    if not (settings.VAR / "slept").exists():
+        (settings.VAR / "slept").touch()
+        time.sleep(2)
+        raise ConnectionError("The broker is away, too")
+    write(9)
+
+
+@shared_task
 def fill_memory():
     if not (settings.VAR / "filled").exists():
         (settings.VAR / "filled").touch()
@@ -203,6 +212,17 @@ def test_what_fails_for_a_moment_is_done(tasks: Tasks, task: str, number: int) -
     eventually(lambda: tasks.sql("SELECT number FROM done") == [f"({number},)"], 20)
 
 
+def test_what_cannot_be_queued_again_goes_back(site: Site, tasks: Tasks) -> None:
+    """A try that fails while the broker is away, too; Celery by itself drops such a task."""
+    tasks.shell("from pages.tasks import fail_while_the_broker_is_away as f; f.delay()")
+    eventually((site.path / "var" / "slept").exists, 20)
+    redis = tasks.runs()["redis"]
+    os.kill(redis, signal.SIGSTOP)
+    time.sleep(6)
+    os.kill(redis, signal.SIGCONT)
+    eventually(lambda: tasks.sql("SELECT number FROM done") == ["(9,)"], 60)
+
+
 def test_a_page_queues_once_it_has_saved(site: Site, tasks: Tasks) -> None:
     assert site.get("/queue?undo").status == 200
     assert site.get("/queue").status == 200
@@ -253,6 +273,22 @@ def test_without_its_broker_the_site_goes_on(site: Site, tasks: Tasks) -> None:
     site.supervisorctl("start", "redis", check=True)
     done = eventually(lambda: site.get("/queuez").status == 200, 20)
     assert done
+
+
+def test_a_queue_that_stands_still_is_told(site: Site, tasks: Tasks) -> None:
+    beat = site.path / "busy_bee" / "beat.py"
+    text = beat.read_text()
+    try:
+        beat.write_text(text.replace("PATIENCE = 600", "PATIENCE = 3"))
+        site.supervisorctl("restart", "beat", check=True)
+        site.supervisorctl("stop", "worker", check=True)
+        tasks.queue(3)
+        eventually(lambda: "tasks wait, the oldest for" in log(site, "beat"), 60)
+        assert re.search(r"ERROR busy_bee.beat: \d+ tasks wait, the oldest", log(site, "beat"))
+    finally:
+        beat.write_text(text)
+        site.supervisorctl("start", "worker", check=True)
+        site.supervisorctl("restart", "beat", check=True)
 
 
 def test_strangers_are_not_told(site: Site, tasks: Tasks) -> None:

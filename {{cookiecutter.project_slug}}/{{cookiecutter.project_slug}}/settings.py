@@ -2,6 +2,9 @@
 
 import logging
 import os
+#% if cookiecutter.tasks == "celery"
+import ssl
+#% endif
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -127,6 +130,9 @@ DATABASES = {
 #: Tasks: what Celery's manual calls broker_url is CELERY_BROKER_URL here, and so on.
 VAR = (BASE_DIR / "var").resolve()
 CELERY_BROKER_URL = env("BROKER_URL", default="") or f"redis+socket://{VAR}/redis.sock"
+#: By TLS, it must show a certificate of its name: by itself, Celery takes any.
+if CELERY_BROKER_URL.startswith("rediss:"):
+    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     #: Seconds: a page that queues a task asks a broker that does not answer twice.
     "socket_connect_timeout": 0.6,

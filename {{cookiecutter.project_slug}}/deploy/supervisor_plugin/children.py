@@ -9,24 +9,24 @@ from supervisor.process import Subprocess
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LIBC = ctypes.CDLL(None)
+start = Subprocess._spawn_as_child
 
 
 def tie(supervisord):
     """_("As each is started: the system sends it the signal that stops it.")"""
     if sys.platform == "linux":
-        events.subscribe(events.SupervisorRunningEvent, start_to_tie)
+        events.subscribe(events.SupervisorRunningEvent, start_tied)
 
 
-def start_to_tie(event):
+def start_tied(event):
     """_("From now on, supervisord keeps its pid: it is in the background.")"""
     me = os.getpid()
 
-    def spawn(self, filename, argv, spawn=Subprocess._spawn_as_child):
-        """_("Called in the new process.")"""
+    def start_as_child(self, filename, argv):
         LIBC.prctl(PR_SET_PDEATHSIG, self.config.stopsignal)
         #: It may have been killed already.
         if os.getppid() != me:
             os._exit(1)
-        spawn(self, filename, argv)
+        start(self, filename, argv)
 
-    Subprocess._spawn_as_child = spawn
+    Subprocess._spawn_as_child = start_as_child
