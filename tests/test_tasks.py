@@ -6,8 +6,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from support.commands import ENVIRONMENT, require
+from support.ports import free_port, listens
 from support.project import Site
 from support.smtp import mail_server, silent_mail_server
 from support.tasks import Tasks, add_task
@@ -301,6 +304,38 @@ def test_strangers_are_not_told(site: Site, tasks: Tasks) -> None:
     assert site.python("manage.py", "queue").stdout == "0 waiting, the oldest for 0 s; 0 taken\n"
     for path in ("redis.sock", "redis"):
         assert (site.path / "var" / path).stat().st_mode & 0o077 == 0
+
+
+def test_a_broker_elsewhere_must_show_a_certificate_of_its_name(
+    site: Site, tasks: Tasks, folder: Path
+) -> None:
+    """Celery by itself takes any."""
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "cert")
+    subprocess.run([require("openssl"), *new, *names], cwd=folder, check=True, capture_output=True)
+    port = free_port()
+    tls = ("--tls-port", str(port), "--tls-cert-file", "cert", "--tls-key-file", "key")
+    options = ("--port", "0", "--bind", "127.0.0.1", "--tls-auth-clients", "no", "--save", "")
+    ca = ("--tls-ca-cert-file", "cert")
+    with subprocess.Popen(
+        [require("redis-server"), *options, *tls, *ca], cwd=folder, stdout=subprocess.DEVNULL
+    ) as redis:
+        try:
+            eventually(lambda: listens(port))
+            for host, query, right in (
+                ("localhost", "", False),
+                ("localhost", f"?ssl_ca_certs={folder}/cert", True),
+                ("127.0.0.1", f"?ssl_ca_certs={folder}/cert", False),
+            ):
+                url = {"BROKER_URL": f"rediss://{host}:{port}/3{query}"}
+                queue = "from pages.tasks import write; write.delay(1)"
+                for command in (("shell", "--no-imports", "-c", queue), ("queue",)):
+                    done = site.python("manage.py", *command, check=False, env=ENVIRONMENT | url)
+                    assert (done.returncode == 0) == right, done.stderr
+                    assert right or "CERTIFICATE_VERIFY_FAILED" in done.stderr
+            assert tasks.none_is_left()
+        finally:
+            redis.terminate()
 
 
 def test_of_two_beats_one_has_its_turn(site: Site, tasks: Tasks) -> None:
