@@ -24,7 +24,7 @@ ELSEWHERE = {
         "root's: what the booted machines have",
         "booted/test_debian.py::test_it_is_installed_and_answers",
     ),
-    "sudo apt install python3-venv curl postgresql\n": Elsewhere(
+    "sudo apt install python3-venv curl postgresql": Elsewhere(
         "root's", "test_lesson_postgresql.py::test_postgresql_comes_to_know_the_reader"
     ),
     "sudo apt install postgresql\nsudo -u postgres createuser": Elsewhere(
@@ -41,6 +41,9 @@ ELSEWHERE = {
     ),
     "sudo service supervisord stop\n": Elsewhere(
         "of an installed site", "test_from_sqlite.py::test_on_a_server"
+    ),
+    "sudo apt install redis-server\n": Elsewhere(
+        "root's", "test_tasks_release.py::test_a_site_without_tasks_gets_them"
     ),
     "sudo apt install gettext\n": Elsewhere(
         "root's", "test_developing.py::test_makemessages_finds_the_texts_of_the_site_alone"

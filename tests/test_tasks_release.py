@@ -1,10 +1,13 @@
 """deploy/release.sh while tasks wait and are done: what is released, warned of, refused and taken back."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from load import visitors
+from support.project import Project
 from support.server import Server
 from support.tasks import Tasks, add_task
 from support.waiting import eventually
@@ -42,6 +45,36 @@ def tasks(server: Server) -> Tasks:
 def folders(tasks: Tasks) -> dict[str, str]:
     """Program → the folder where it runs."""
     return {name: Path(f"/proc/{pid}/cwd").readlink().name for name, pid in tasks.runs().items()}
+
+
+def test_a_site_without_tasks_gets_them(
+    new_server: Callable[..., Server], bake: Callable[..., Project], folder: Path
+) -> None:
+    """By the way of the README, and what the chapter says then; what root types is left out."""
+    server = new_server()
+    server.release()
+    server.start()
+    addresses = {
+        "bind": f"127.0.0.1:{server.port}",
+        "web_interface": f"127.0.0.1:{server.web_port}",
+    }
+    for tasks in ("none", "celery"):
+        made = bake(project_slug="shop", tasks=tasks, **addresses)
+        shutil.copytree(made.path, folder / tasks / "shop")
+    change = f"diff -ruN none/shop celery/shop | patch --batch -p2 -d {server.code}"
+    done = subprocess.run(["sh", "-c", change], cwd=folder, capture_output=True, check=False)
+    assert done.returncode == 0, done
+    with visitors(server.port, rest=REST) as visits:
+        done = server.release(add_task)
+        assert "redis: available" in done.stdout
+        tasks = Tasks(server, "current")
+        assert tasks.runs() == {}
+        server.supervisorctl("update", check=True)
+        eventually(lambda: {*tasks.runs()} == {"worker", "beat", "redis"}, 60)
+    assert not visits.failures
+    tasks.make_table()
+    tasks.queue(1)
+    eventually(lambda: tasks.sql("SELECT number FROM done") == ["(0,)"], 20)
 
 
 def test_the_first_release_has_asked_a_worker(server: Server) -> None:
