@@ -92,7 +92,7 @@ ELSEWHERE = {
         "from another machine", "test_lesson_troubles.py::test_the_web_interface_cannot_be_reached"
     ),
 }
-# What a site has with one database alone.
+# What a site has with one database alone, or with tasks.
 OF_SQLITE = {"sudo apt install python3-venv curl\n"}
 OF_POSTGRESQL = {
     start for start in ELSEWHERE if "postgresql" in start or "DATABASE_URL" in start
@@ -100,6 +100,7 @@ OF_POSTGRESQL = {
     "venv/bin/python manage.py dumpdata --all",
     "sudo service supervisord stop\n",
 }
+OF_TASKS = {"sudo apt install redis-server\n"}
 # It stays until Ctrl-C.
 RUNSERVER = "DEBUG=on venv/bin/python manage.py runserver "
 INTERACTIVE = {
@@ -369,6 +370,7 @@ def test_the_commands_run_in_order_as_written(
         ] in site.get("/guestbook/").text
     others = {"ssh -N"} if "web_interface" in answers else set()
     others |= OF_SQLITE if "database" in answers else OF_POSTGRESQL
+    others |= set() if "tasks" in answers else OF_TASKS
     assert listed == ELSEWHERE.keys() - others
 
 
