@@ -283,6 +283,10 @@ DJANGO: Probes = (
         ),
     },
 )
+PIP: Probes = (
+    "import pip, pathlib",
+    {"__pip-runner__.py": "pathlib.Path(pip.__file__).with_name('__pip-runner__.py').exists()"},
+)
 PYTHON: Probes = (
     "import os, sys, threading",
     {
@@ -307,7 +311,7 @@ options = {option.name for option in cli.main.params}
         },
     },
 )
-PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, PYTHON, COOKIECUTTER)
+PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, PIP, PYTHON, COOKIECUTTER)
 NAMES = [name for _, expressions in PROBES for name in expressions]
 
 # Prints the names whose expression is not true.
