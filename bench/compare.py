@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import costs
+import postgresql
 from events import EVENTS, outcome
 from plot import plot
 from progress import in_temporary_folder, note
-from results import PAGES, Results, describe_machine
+from results import DATABASE_PAGES, PAGES, Results, describe_machine
 from sites import ROOT, Shell, by_template, copy_template, free_port, shells
 from ways import (
     SLOW_SECONDS,
@@ -59,6 +60,7 @@ def measure(work: Path, effort: Effort) -> Results:
     )
     measure_events(results, effort, [article, with_hup, ours])
     measure_load(results, effort, [article, with_log, ours])
+    measure_databases(results, effort, shell, template, [with_log, ours])
     measure_growth(results, effort, shell, template)
     for plain in (True, False):
         options = ["--plain"] if plain else []
@@ -104,6 +106,36 @@ def measure_load(results: Results, effort: Effort, ways: list[Way]) -> None:
                     done = costs.load(site, "/", effort.load_seconds, clients)
                     results.latencies[clients, site.way.letter].append(done)
                     note(f"{clients} clients, {site.way.letter}: {done}")
+
+
+def measure_databases(
+    results: Results, effort: Effort, shell: Shell, template: Path, with_sqlite: list[Way]
+) -> None:
+    """Runs the same with PostgreSQL beside them, and asks all in turn for what reads and what writes."""
+    shell = shell.in_folder("postgresql")
+    with postgresql.server(shell) as server, ExitStack() as stack:
+        note("making the sites with PostgreSQL")
+        theirs = shell.having(PGHOST=str(shell.folder))
+        with_postgresql = [
+            make(theirs.in_folder(make.letter), template, "database=postgresql")
+            for make in (ArticleWithLog, Template)
+        ]
+        sites = [
+            (database, pid, stack.enter_context(way.running()))
+            for database, pid, ways in (
+                ("SQLite", None, with_sqlite),
+                ("PostgreSQL", server, with_postgresql),
+            )
+            for way in ways
+        ]
+        for _, _, site in sites:
+            costs.warm_up(site.way.port)
+        for _ in range(effort.load_rounds):
+            for page in DATABASE_PAGES:
+                for database, pid, site in sites:
+                    done = costs.load(site, page, effort.load_seconds, database=pid)
+                    results.databases[database, page, site.way.letter].append(done)
+                    note(f"{page}, {database}, {site.way.letter}: {done}")
 
 
 def measure_growth(results: Results, effort: Effort, shell: Shell, template: Path) -> None:

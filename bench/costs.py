@@ -31,25 +31,43 @@ class Load:
     cpu: float
     latency: float
     p99: float
+    # On a processor, too: of the server that has the data.
+    database_cpu: float
+
+    @property
+    def whole_cpu(self) -> float:
+        return self.cpu + self.database_cpu
 
 
 def load(
-    site: Running, path: str, seconds: float, clients: int = CLIENTS, port: int | None = None
+    site: Running,
+    path: str,
+    seconds: float,
+    clients: int = CLIENTS,
+    port: int | None = None,
+    database: int | None = None,
 ) -> Load:
     """Asks for this page all the time, for so many seconds after a first one; at nginx's port, say."""
+
+    def cpu_seconds() -> tuple[float, float]:
+        servers = [database] if database else []
+        return processes.cpu_seconds(site.sessions), processes.cpu_seconds(servers)
+
     with visitors(port or site.way.port, path, clients=clients) as visits:
-        begin, cpu = time.monotonic(), processes.cpu_seconds(site.sessions)
+        begin, before = time.monotonic(), cpu_seconds()
         time.sleep(seconds)
-        end, cpu = time.monotonic(), processes.cpu_seconds(site.sessions) - cpu
+        end, after = time.monotonic(), cpu_seconds()
     if visits.failures:
         raise RuntimeError(f"{path}: {visits}")
     milliseconds = [1000 * duration for duration in visits.durations]
     served = sum(begin <= arrival <= end for arrival in visits.arrivals)
+    cpu, database_cpu = (1000 * (b - a) / served for a, b in zip(before, after, strict=True))
     return Load(
         served / (end - begin),
-        1000 * cpu / served,
+        cpu,
         statistics.median(milliseconds),
         statistics.quantiles(milliseconds, n=100)[98],
+        database_cpu,
     )
 
 

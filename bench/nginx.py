@@ -20,6 +20,7 @@ error_log {folder}/error.log;
 events {{}}
 http {{
     include /etc/nginx/mime.types;
+    access_log {folder}/access.log;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;

@@ -1,4 +1,7 @@
-"""What processes use, from /proc: those of a session, which is all that a supervisord started."""
+"""What processes use, from /proc: those of a session, which is all that a supervisord started.
+
+A PostgreSQL's processes begin sessions of their own, and are the children of its first one.
+"""
 
 import os
 import signal
@@ -21,14 +24,14 @@ class Process:
 
 
 def of_sessions(sessions: Collection[int]) -> list[Process]:
-    """The processes of these sessions; a session has the number of the process that began it."""
+    """The processes of these sessions, which have the number of the one that began it; and its children."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             # The name, in brackets, may hold anything; the fields after it begin with the third.
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             state, parent, session, times = fields[0], fields[1], fields[3], fields[11:15]
-            if int(session) in sessions and state != "Z":
+            if not {int(session), int(parent)}.isdisjoint(sessions) and state != "Z":
                 ticks = sum(map(int, times))
                 found.append(Process(int(folder.name), int(parent), ticks / TICKS))
     return found

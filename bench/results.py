@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import postgresql
 from costs import WRITERS, Load, Machine, Writing, median
 from events import EVENTS, Event, Outcome
 
@@ -16,6 +17,8 @@ PAGES = {
     "/": "the home page",
     "/healthz": "`/healthz`, which reads the database",
 }
+DATABASES = "SQLite", "PostgreSQL"
+DATABASE_PAGES = {"/reads": "the page that reads", "/writes": "the page that writes"}
 
 HEAD = """\
 # Three ways to run the same site
@@ -46,6 +49,13 @@ A+ and C log each request, A does not; behind nginx, which logs it, C does not e
 template's, before each of them; its own processor time is not counted. The slow requests take four
 seconds each.
 """
+DATABASES_TEXT = """
+The recipe and the template, each with both databases. One page reads (a query of two tables, 20
+rows, listed by Django), the other writes (`update_or_create` of one row of 100: a transaction that
+reads, then writes). CPU: of the site's processes and of PostgreSQL's, which is Debian's as it comes,
+asked by a UNIX socket. PostgreSQL answers when what was written is on the disk; SQLite, set as here
+(WAL, `synchronous=NORMAL`), before: after a power failure the last of it may be missing.
+"""
 SQLITE_TEXT = f"""
 {WRITERS} processes save rows by Django (`update_or_create`: a transaction that reads, then writes), for
 {{seconds:.0f}} s each.
@@ -69,6 +79,10 @@ class Results:
     loads_behind_nginx: dict[tuple[str, str], list[Load]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    # By database, page and way.
+    databases: dict[tuple[str, str, str], list[Load]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     # Milliseconds, p99, of quick requests beside slow ones.
     beside_slow_ones: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     latencies: dict[tuple[int, str], list[Load]] = field(default_factory=lambda: defaultdict(list))
@@ -84,6 +98,9 @@ class Results:
 
     def load(self, page: str, way: str, nginx: bool = False) -> Load:
         return median((self.loads_behind_nginx if nginx else self.loads)[page, way])
+
+    def with_database(self, database: str, page: str, way: str) -> Load:
+        return median(self.databases[database, page, way])
 
     def latency(self, clients: int, way: str) -> Load:
         return median(self.latencies[clients, way])
@@ -118,6 +135,9 @@ class Results:
                 "\n## Requests",
                 PAGES_TEXT,
                 *table(("", "A", "A+", "C", "C / A+"), self.page_rows()),
+                "\n## Both databases",
+                DATABASES_TEXT,
+                *table(("", "A+", "C", "C / A+"), self.database_rows()),
                 "\n## SQLite",
                 SQLITE_TEXT.format(seconds=self.writing[True].seconds),
                 *table(("", "Django's default settings", "template"), self.sqlite_rows()),
@@ -145,6 +165,15 @@ class Results:
                 ratio = c.requests_per_second / a.requests_per_second
                 title = f"Requests per second of {name}{where}, C / A+"
                 yield title, f"{ratio:.2f}", "0.95", verdict(ratio >= 0.95)
+        for database in DATABASES:
+            for page, name in DATABASE_PAGES.items():
+                c, a = (self.with_database(database, page, way) for way in ("C", "A+"))
+                ratio = c.whole_cpu / a.whole_cpu
+                title = f"CPU per request of {name}, {database}, C / A+"
+                yield title, f"{ratio:.2f}", "1.05", verdict(ratio <= 1.05)
+                ratio = c.p99 / a.p99
+                title = f"p99 of {name}, {database}, C / A+"
+                yield title, f"{ratio:.2f}", "1.50", verdict(ratio <= 1.5)
         ratio = max(
             self.latency(n, "C").p99 / self.latency(n, "A").p99 for n in self.client_numbers
         )
@@ -174,6 +203,21 @@ class Results:
                 yield f"p99, {name}{where}", *compared(p99, "{:.0f} ms")
         a, c = (statistics.median(self.beside_slow_ones[way]) for way in "AC")
         yield "p99 of quick requests beside four slow ones", f"{a:.0f} ms", "", f"{c:.0f} ms", ""
+
+    def database_rows(self) -> Iterable[tuple[str, ...]]:
+        for page, name in DATABASE_PAGES.items():
+            for database in DATABASES:
+                ways = [self.with_database(database, page, way) for way in ("A+", "C")]
+                where = f"{name}, {database}"
+                pages = [way.requests_per_second for way in ways]
+                yield f"Requests per second, {where}", *compared(pages, "{:.0f}")
+                cpu = [way.whole_cpu for way in ways]
+                yield f"CPU per request, {where}", *compared(cpu, "{:.2f} ms")
+                if database == "PostgreSQL":
+                    cpu = [way.database_cpu for way in ways]
+                    yield f"CPU per request, {where}: its own", *compared(cpu, "{:.2f} ms")
+                p99 = [way.p99 for way in ways]
+                yield f"p99, {where}", *compared(p99, "{:.0f} ms")
 
     def sqlite_rows(self) -> Iterable[tuple[str, ...]]:
         both = self.writing[True], self.writing[False]
@@ -230,12 +274,13 @@ def describe_machine(template: Path) -> str:
     """Processors, kernel, and the versions that the sites run with."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     lock = next(template.glob("*/requirements.txt")).read_text()
-    versions = re.findall(r"(?m)^(django|gunicorn|supervisor)==(\S+)", lock)
+    versions = re.findall(r"(?m)^(django|gunicorn|psycopg|supervisor)==(\S+)", lock)
     return ", ".join(
         (
             f"{os.cpu_count()} processors ({cpu[1] if cpu else platform.machine()})",
             f"Linux {platform.release()}",
             f"Python {platform.python_version()}",
             *(f"{name} {version}" for name, version in versions),
+            postgresql.version(),
         )
     )

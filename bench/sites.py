@@ -131,9 +131,10 @@ def generate(template: Path, shell: Shell, *extra: str) -> None:
     shell.run(*cookiecutter, str(template), *extra)
 
 
-def by_template(template: Path, shell: Shell, port: int) -> Shell:
+def by_template(template: Path, shell: Shell, port: int, *answers: str) -> Shell:
     """Makes a site from this template: cookiecutter, ./bootstrap.sh."""
-    generate(template, shell, f"bind=127.0.0.1:{port}", f"web_interface=127.0.0.1:{free_port()}")
+    addresses = f"bind=127.0.0.1:{port}", f"web_interface=127.0.0.1:{free_port()}"
+    generate(template, shell, *addresses, *answers)
     site = replace(shell, folder=next(shell.folder.glob("*/bootstrap.sh")).parent)
     site.run("./bootstrap.sh")
     return site

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,12 +23,17 @@ from sites import (
     generate,
 )
 
-# A page that the template has not: others shall not wait for it.
+# Pages that the template has not. Others shall not wait for the slow one. The one that reads lists rows
+# of two tables; the one that writes saves what a view does with a counter: a row that it reads before.
 SLOW_SECONDS = 4
-SLOW_PAGE = f"""
+MORE_PAGES = f"""
+import random
 import time
 
+from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
 from django.http import HttpResponse
+from django.utils import timezone
 
 
 def slow(request):
@@ -37,7 +41,18 @@ def slow(request):
     return HttpResponse("slow\\n")
 
 
-urlpatterns += [path("slow", slow)]
+def reads(request):
+    found = Permission.objects.select_related("content_type")[:20]
+    return HttpResponse("".join(f"<p>{{one}}</p>\\n" for one in found))
+
+
+def writes(request):
+    values = {{"expire_date": timezone.now()}}
+    Session.objects.update_or_create(session_key=f"{{random.randrange(100)}}", defaults=values)
+    return HttpResponse("written\\n")
+
+
+urlpatterns += [path("slow", slow), path("reads", reads), path("writes", writes)]
 """
 
 
@@ -64,9 +79,9 @@ class Way(ABC):
         text = settings.read_text().partition("# The release\n")[0]
         settings.write_text(f"{text}# The release\n{line}\n")
 
-    def add_slow_page(self) -> None:
+    def add_pages(self) -> None:
         with next(self.code.glob("*/urls.py")).open("a") as urls:
-            urls.write(SLOW_PAGE)
+            urls.write(MORE_PAGES)
 
     def supervisorctl(self, *words: str) -> int:
         """Its exit status."""
@@ -90,10 +105,10 @@ class Article(Way):
     letter = "A"
     command: tuple[str, ...] = ("restart", "site")
 
-    def __init__(self, shell: Shell, template: Path) -> None:
+    def __init__(self, shell: Shell, template: Path, *answers: str) -> None:
         super().__init__(shell)
-        self.code = by_template(template, shell, self.port).folder
-        self.add_slow_page()
+        self.code = by_template(template, shell, self.port, *answers).folder
+        self.add_pages()
         self.bin = self.code / "venv" / "bin"
         self.config = shell.folder / "supervisord.conf"
         self.config.write_text(SUPERVISORD_CONF + program("site", self.code, self.port))
@@ -115,8 +130,8 @@ class ArticleWithLog(Article):
 
     letter = "A+"
 
-    def __init__(self, shell: Shell, template: Path) -> None:
-        super().__init__(shell.having(GUNICORN_CMD_ARGS="--access-logfile -"), template)
+    def __init__(self, shell: Shell, template: Path, *answers: str) -> None:
+        super().__init__(shell.having(GUNICORN_CMD_ARGS="--access-logfile -"), template, *answers)
 
 
 def program(name: str, folder: Path, port: int) -> str:
@@ -130,13 +145,13 @@ class Template(Way):
 
     letter = "C"
 
-    def __init__(self, shell: Shell, template: Path) -> None:
+    def __init__(self, shell: Shell, template: Path, *answers: str) -> None:
         super().__init__(shell)
-        answers = f"bind=127.0.0.1:{self.port}", f"web_interface=127.0.0.1:{free_port()}"
-        generate(template, shell, *answers)
+        addresses = f"bind=127.0.0.1:{self.port}", f"web_interface=127.0.0.1:{free_port()}"
+        generate(template, shell, *addresses, *answers)
         self.code = next(shell.folder.glob("*/bootstrap.sh")).parent
         self.name_address()
-        self.add_slow_page()
+        self.add_pages()
         current = shell.folder / "server" / "current"
         self.bin, self.config = current / "venv" / "bin", current / "deploy" / "supervisord.conf"
         self.release("")
@@ -164,9 +179,8 @@ def behind_nginx(way: Way) -> Iterator[int]:
     port = free_port()
     with way.shell.in_new_folder() as shell:
         options = nginx.configure(shell.folder, way.code, "http.conf", {80: port})
-        with shell.started(command, *options):
-            while not sites.answers(port):
-                time.sleep(0.05)
+        with shell.started(command, *options) as process:
+            await_answer(shell, process, port)
             yield port
 
 

@@ -38,6 +38,8 @@ TAKEN_MODULES = frozenset(
         "packaging",
         "pages",
         "pip",
+        "psycopg",
+        "psycopg_binary",
         "server",
         "sqlparse",
         "supervisor",
@@ -96,6 +98,7 @@ EXAMPLES = {
     "email": "zoe@example.com",
     "domain_name": "www.example.com",
     "time_zone": "Europe/Paris",
+    "database": "postgresql",
     "bind": "127.0.0.1:8000",
     "web_interface": "127.0.0.1:9001",
     "install_dir": "/srv/mon_site",
@@ -249,6 +252,12 @@ def check_time_zone(value: str) -> None:
         raise Refused(gettext_noop("The tz database has no such zone."))
 
 
+def check_database(value: str) -> None:
+    """Valid: sqlite, postgresql. Invalid: mysql."""
+    if value not in ("sqlite", "postgresql"):
+        raise Refused(gettext_noop("The databases are sqlite and postgresql."))
+
+
 def check_address(value: str) -> ipaddress.IPv4Address:
     """An IPv4 address, or localhost, and a port that needs no root.
 
@@ -341,6 +350,7 @@ RULES: dict[str, Callable[[str], object]] = {
     "email": check_email,
     "domain_name": check_domain_name,
     "time_zone": check_time_zone,
+    "database": check_database,
     "bind": check_address,
     "web_interface": check_web_interface,
     "install_dir": check_install_dir,

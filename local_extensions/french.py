@@ -18,6 +18,11 @@ FRENCH: dict[str, str] = {
     "Your e-mail address": "Votre adresse électronique",
     "Host name under which the site will be reached": "Nom d'hôte sous lequel on atteindra le site",
     "Time zone (UTC, Europe/Paris, ...)": "Fuseau horaire (UTC, Europe/Paris, ...)",
+    "Database of the site": "Base de données du site",
+    "SQLite: a file, nothing to install": "SQLite : un fichier, rien à installer",
+    "PostgreSQL: a server, for many writers at once": (
+        "PostgreSQL : un serveur, pour beaucoup d'écritures à la fois"
+    ),
     "Address and port of gunicorn": "Adresse et port de gunicorn",
     "Address and port of supervisord's web interface, or off": (
         "Adresse et port de l'interface web de supervisord, ou off"
@@ -77,6 +82,7 @@ FRENCH: dict[str, str] = {
         "C'est un ancien nom, que Debian 13 ne connaît plus."
     ),
     "supervisord binds IPv4 addresses only.": "supervisord n'écoute que sur des adresses IPv4.",
+    "The databases are sqlite and postgresql.": "Les bases de données sont sqlite et postgresql.",
     "Write an IPv4 address, a colon and a port.": (
         "Écrivez une adresse IPv4, un deux-points et un port."
     ),
@@ -168,6 +174,15 @@ FRENCH: dict[str, str] = {
         " https, http est redirigé. off sur un poste de travail."
     ),
     "Names under which the site answers": "Les noms auxquels le site répond",
+    "The database. As bootstrap.sh writes it: one of this machine's PostgreSQL, by its UNIX "
+    "socket, without a password. On another host: "
+    "postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt, with %40 "
+    "for @ and the like in USER and PASSWORD.": (
+        "La base de données. Telle que bootstrap.sh l'écrit : une base du PostgreSQL de cette "
+        "machine, par sa socket UNIX, sans mot de passe. Sur un autre hôte : "
+        "postgresql://UTILISATEUR:MOT_DE_PASSE@HOTE/BASE?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt, "
+        "avec %40 pour @, et ainsi de suite, dans UTILISATEUR et MOT_DE_PASSE."
+    ),
     "How mails leave the site. consolemail:// prints them to the log. On a server: "
     "smtp+tls://USER:PASSWORD@smtp.example.org:587, with %40 for @ and the like in USER and "
     "PASSWORD.": (
@@ -302,6 +317,14 @@ FRENCH: dict[str, str] = {
     " seconds that a request may take to end at a stop.": (
         "Secondes avant que soit remplacé un worker dont une requête est bloquée, ou qui ne donne"
         " pas signe de vie ; et secondes laissées à une requête pour s'achever lors d'un arrêt."
+    ),
+    "A query of a page waits 5 seconds for what another has locked, and takes 15 in all (in "
+    "milliseconds; libpq reads it): then the visitor is asked to come again, before this is "
+    "a hang. Commands of manage.py have no such limits.": (
+        "Une requête SQL d'une page attend 5 secondes ce qu'une autre a verrouillé, et en prend "
+        "15 en tout (ici en millisecondes ; c'est la libpq qui le lit) : on prie ensuite le "
+        "visiteur de revenir, avant que gunicorn n'y voie un blocage. Les commandes de manage.py "
+        "n'ont pas ces limites."
     ),
     "Replace each worker from time to time, so that a memory leak stays small; not all at once.": (
         "Remplacer chaque worker de temps en temps, pour qu'une fuite de mémoire reste petite ; pas"
@@ -443,6 +466,7 @@ FRENCH: dict[str, str] = {
         "Les requêtes en cours s'achèvent ; un nouveau supervisord peut avoir besoin du port"
         " entre-temps."
     ),
+    "Those whose time came meanwhile": "Ceux dont le temps est venu entre-temps",
     "A thread that fails ends the worker, and gunicorn starts another.": (
         "Un thread qui échoue met fin au worker, et gunicorn en lance un autre."
     ),
@@ -464,6 +488,7 @@ FRENCH: dict[str, str] = {
     "gunicorn's own timeout is for the worker as a whole.": (
         "Le timeout de gunicorn vaut pour le worker entier."
     ),
+    "Each once.": "Chacun une fois.",
     "This request hangs, and its worker ends: %s": (
         "Cette requête est bloquée, et son worker finit : %s"
     ),
@@ -757,12 +782,12 @@ FRENCH: dict[str, str] = {
     "Copies the data of the site on this server into a folder of var/backups; the site goes on.": (
         "Copie les données du site de ce serveur dans un dossier de var/backups ; le site continue."
     ),
+    "The copies hold secrets: they are for the site's user alone.": (
+        "Les copies contiennent des secrets : elles sont pour le seul utilisateur du site."
+    ),
     "The copy is {copy}": "La copie est {copy}",
     "Root's copies would be in the way of the next night's.": (
         "Des copies appartenant à root gêneraient celle de la nuit suivante."
-    ),
-    "They hold secrets: they are for the site's user alone.": (
-        "Elles contiennent des secrets : elles ne sont que pour l'utilisateur du site."
     ),
     "Another copy is being made in {folder}: wait until it has ended.": (
         "Une autre copie est en cours dans {folder} : attendez qu'elle soit finie."
@@ -773,18 +798,6 @@ FRENCH: dict[str, str] = {
     ),
     "The data of {folder} could not be copied ({reason}). The copies that are there stay.": (
         "Les données de {folder} n'ont pas pu être copiées ({reason}). Les copies déjà là restent."
-    ),
-    "SQLite's own way: unlike cp, it copies a database that is being written to as it stood at one"
-    " moment.": (
-        "Par SQLite lui-même : contrairement à cp, il copie une base en cours d'écriture telle"
-        " qu'elle était à un instant."
-    ),
-    "One file, which needs no other beside it": "Un seul fichier, qui se passe des autres",
-    "sqlite3.Error: it is damaged, or no database of the site.": (
-        "sqlite3.Error : elle est abîmée, ou ce n'est pas une base du site."
-    ),
-    "Where there is none, SQLite would make an empty one.": (
-        "S'il n'y en a pas, SQLite en ferait une vide."
     ),
     "From the oldest to the newest; those that deploy/restore.sh has replaced too.": (
         "De la plus ancienne à la plus récente, avec ce que deploy/restore.sh a remplacé."
@@ -854,6 +867,9 @@ FRENCH: dict[str, str] = {
         "Migre la base de données et collecte les fichiers statiques, s'il y a lieu."
     ),
     "Preparing the site ({tasks})": "Préparation du site ({tasks})",
+    "What Django itself would say of one that it cannot reach has a page of traceback.": (
+        "Ce que Django dirait lui-même d'une base qu'il ne peut atteindre tient une page de trace."
+    ),
     "Of the static files of every app; the settings and the venv tell which apps there are. Their"
     " times tell nothing: a copy may keep old ones.": (
         "Celle des fichiers statiques de toutes les applications ; les réglages et le venv disent"
@@ -1011,6 +1027,9 @@ FRENCH: dict[str, str] = {
     "Ends the command, for the reason given. step names where it happened.": (
         "Met fin à la commande, pour la raison donnée. step dit à quelle étape."
     ),
+    "A signal ends the command: no failure that somebody knows how to deal with.": (
+        "Un signal met fin à la commande : ce n'est pas un échec auquel quelqu'un saurait remédier."
+    ),
     "Shows it at once. Where the terminal is gone, the command goes on.": (
         "Montre le texte aussitôt. Si le terminal a disparu, la commande continue."
     ),
@@ -1030,6 +1049,9 @@ FRENCH: dict[str, str] = {
     "It inherits what lock() has locked.": "Elle hérite de ce que lock() a verrouillé.",
     "What it has started ends too, and frees the lock: a second try need not wait.": (
         "Ce qu'elle a lancé finit aussi et libère le verrou : un second essai n'a pas à attendre."
+    ),
+    "A signal that comes within the block takes effect at its end.": (
+        "Un signal qui arrive pendant le bloc prend effet à sa fin."
     ),
     "Runs a command whose output goes to a file. Where it fails, its last lines are the reason.": (
         "Lance une commande dont la sortie va dans un fichier. Si elle échoue, ses dernières lignes"
@@ -1060,6 +1082,10 @@ FRENCH: dict[str, str] = {
         "Pour pip et uv en plus : comment la machine les trouve, d'où elle tire ses paquets, et où"
         " elle les garde"
     ),
+    "For the commands, which start all of these": "Pour les commandes, qui lancent tout cela",
+    "And for PostgreSQL's programs: where this machine's server listens": (
+        "Et pour les programmes de PostgreSQL : où écoute le serveur de cette machine"
+    ),
     "Removes the others. The locale is the server's everywhere.": (
         "Retire les autres. La locale est partout celle du serveur."
     ),
@@ -1072,6 +1098,9 @@ FRENCH: dict[str, str] = {
     "The folder of the site": "Le dossier du site",
     "The user that runs it": "L'utilisateur qui le fait tourner",
     "The host name that visitors ask for": "Le nom d'hôte que demandent les visiteurs",
+    "The name of its database, where that is made for it": (
+        "Le nom de sa base de données, là où elle est créée pour lui"
+    ),
     "supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf"
     " has it": (
         "Le nom des maîtres gunicorn chez supervisord, celui de [fcgi-program:...] dans"
@@ -1640,6 +1669,9 @@ FRENCH: dict[str, str] = {
     "put this release into service again, or the one that served before": (
         "remettre en service cette version, ou celle qui servait avant"
     ),
+    "rehearse on the tables without their rows, where the database is too large to copy": (
+        "répéter sur les tables sans leurs lignes, quand la base est trop grosse pour être copiée"
+    ),
     "the folder of the site, by default": "le dossier du site, par défaut",
     "It refuses with a sentence whoever may not read them.": (
         "Il refuse d'une phrase qui n'a pas le droit de les lire."
@@ -1682,14 +1714,19 @@ FRENCH: dict[str, str] = {
     ),
     "Copying the code": "Copie du code",
     "Rehearsal: copying the database": "Répétition : copie de la base de données",
+    "Migrating the database": "Migration de la base de données",
+    "Publishing the static files": "Publication des fichiers statiques",
     "Rehearsal: checking the settings": "Répétition : vérification des réglages",
     "Rehearsal: migrating the copy of the database": (
         "Répétition : migration de la copie de la base"
     ),
     "Rehearsal: collecting the static files": "Répétition : rassemblement des fichiers statiques",
+    "Not tried, as the copy has no rows: migrations that change rows, what the rows may "
+    "refuse, and the home page.": (
+        "Non essayés, puisque la copie n'a pas de lignes : les migrations qui modifient des "
+        "lignes, ce que les lignes peuvent refuser, et la page d'accueil."
+    ),
     "Rehearsal: asking for the home page": "Répétition : demande de la page d'accueil",
-    "Migrating the database": "Migration de la base de données",
-    "Publishing the static files": "Publication des fichiers statiques",
     "It is whole and was in service: it needs no rehearsal.": (
         "Elle est entière et a déjà servi : elle se passe de répétition."
     ),
@@ -1752,6 +1789,9 @@ FRENCH: dict[str, str] = {
     "One release: its folder, and what is done to it.": (
         "Une version : son dossier, et ce qu'on en fait."
     ),
+    "What its commands get besides the site's environment": (
+        "Ce que ses commandes reçoivent en plus de l'environnement du site"
+    ),
     "What goes back follows these links.": "Un retour en arrière suit ces liens.",
     "Named after what it is made from: a release with the same takes the same.": (
         "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
@@ -1768,8 +1808,8 @@ FRENCH: dict[str, str] = {
     "Runs a command of the release's Python as the site's user.": (
         "Lance une commande du Python de la version, en tant qu'utilisateur du site."
     ),
-    "Gives the release a var/ of its own, with a copy of the database and all uploads.": (
-        "Donne à la version un var/ à elle, avec une copie de la base et tous les fichiers reçus."
+    "Gives the release a var/ of its own, with all uploads.": (
+        "Donne à la version un var/ à elle, avec tous les fichiers envoyés."
     ),
     "Returns what the release that serves cannot live with.": (
         "Renvoie ce que la version en service ne supporte pas."
@@ -1802,12 +1842,10 @@ FRENCH: dict[str, str] = {
     "The site that visitors see must be this release.": (
         "Le site que voient les visiteurs doit être cette version."
     ),
+    "The release that serves.": "La version qui est en service.",
     # deploy/server/restore.py
     "Puts a copy of the site's data back: the steps, in their order.": (
         "Remet en place une copie des données du site : les étapes, dans leur ordre."
-    ),
-    "The database, and what SQLite has beside it as long as it is open": (
-        "La base, et ce que SQLite tient à côté tant qu'elle est ouverte"
     ),
     "Free space beyond what comes back": "Place libre en plus de ce qui revient",
     "Puts a copy of the site's data back, on the server.": (
@@ -1855,12 +1893,6 @@ FRENCH: dict[str, str] = {
         "Django ne remplace jamais un fichier envoyé : celui du même nom est le même."
     ),
     "Copies a file for the site's user.": "Copie un fichier pour l'utilisateur du site.",
-    "One whose last changes stand in a file beside it becomes one file.": (
-        "Celle dont les derniers changements sont dans un fichier à côté devient un seul fichier."
-    ),
-    "{copy} is damaged, or no copy of a site ({reason}): take another.": (
-        "{copy} est abîmée, ou n'est pas la copie d'un site ({reason}) : prenez-en une autre."
-    ),
     "supervisord holds the site's socket meanwhile.": (
         "supervisord tient pendant ce temps le socket du site."
     ),
@@ -1869,14 +1901,6 @@ FRENCH: dict[str, str] = {
     ),
     "The programs that are not meant to be still.": (
         "Les programmes qui ne sont pas censés être arrêtés."
-    ),
-    "The code that serves may be younger than the copy: it migrates it.": (
-        "Le code en service peut être plus récent que la copie : il la migre."
-    ),
-    "Moves the site's database to a folder, and that of another here. By renames, which no signal"
-    " interrupts: a database with another's -wal would be damaged.": (
-        "Met la base du site dans un dossier, et celle d'un autre à sa place. En renommant, ce"
-        " qu'aucun signal n'interrompt : une base avec le -wal d'une autre serait abîmée."
     ),
     # deploy/server/rpc.py
     "Speaks with supervisord: its commands, through its socket. supervisor's own code for "
@@ -1895,10 +1919,6 @@ FRENCH: dict[str, str] = {
         "Ce que les migrations d'une version changent dans la base et que la version en service "
         "ne supporte pas."
     ),
-    "Of each column: must a row have a value there, and does the database have one of its own?": (
-        "De chaque colonne : une ligne doit-elle y avoir une valeur, et la base en a-t-elle une "
-        "à elle ?"
-    ),
     "Warning: {name} goes from the database, and {release}, which serves, still uses it: "
     "until it is replaced, and after a way back, it fails there. Remove it in a later "
     "release than the code that uses it.": (
@@ -1916,14 +1936,12 @@ FRENCH: dict[str, str] = {
     "For manage.py shell: the tables that the code knows, and their columns": (
         "Pour manage.py shell : les tables que connaît le code, et leurs colonnes"
     ),
-    "(table, column): (must have a value, has a default). Empty without a database.": (
-        "(table, colonne) : (doit avoir une valeur, en a une par défaut). Vide sans base de "
-        "données."
-    ),
-    "In sentences, what the release that serves will fail at: it goes on until the new one "
-    "serves, and comes back by --rollback.": (
-        "En phrases, ce à quoi échouera la version en service : elle continue jusqu'à ce que la "
-        "nouvelle serve, et revient par --rollback."
+    "Between the columns as Database.columns() gives them: in sentences, what the release "
+    "that serves will fail at: it goes on until the new one serves, and comes back by "
+    "--rollback.": (
+        "Entre les colonnes telles que Database.columns() les donne, en phrases, ce sur quoi "
+        "échouera la version en service : elle continue jusqu'à ce que la nouvelle serve, et "
+        "revient par --rollback."
     ),
     "It cannot even be loaded: there is nothing that it could fail at.": (
         "Elle ne se charge même pas : elle n'a plus à quoi échouer."
@@ -1941,8 +1959,10 @@ FRENCH: dict[str, str] = {
         "64 lettres et chiffres, soit 381 bits de hasard : tout format de fichier les prend tels"
         " quels."
     ),
-    "The example, as a rule the one beside it, with a secret key of its own.": (
-        "L'exemple, d'ordinaire celui d'à côté, avec une clé secrète à lui."
+    "The example, as a rule the one beside it, with a secret key of its own and what else is "
+    "made for it; one that is there gets what has no value in it.": (
+        "L'exemple, en principe celui d'à côté, avec une clé secrète à lui et ce qui est créé "
+        "d'autre pour lui ; un fichier déjà là reçoit ce qui n'y a pas de valeur."
     ),
     "The lines of the example whose names .env lacks; one that is commented out there is"
     " decided.": (
@@ -2056,9 +2076,6 @@ FRENCH: dict[str, str] = {
         "releases/ contient un dossier par version, venvs/ leurs paquets. Le lien current nomme la"
         " version qui sert ; dans chacune, .previous nomme celle qui servait avant elle. var/ est"
         " au site lui-même : base de données, journaux, sockets, fichiers statiques."
-    ),
-    "The name of the database in var/, and in a copy of the data": (
-        "Le nom de la base de données dans var/, et dans une copie des données"
     ),
     "Releases that stay, to look at or to copy from": (
         "Versions que l'on garde, pour les regarder ou y reprendre quelque chose"
@@ -2296,9 +2313,11 @@ FRENCH: dict[str, str] = {
         "Les dépendances sont complètes : pip n'a pas à en chercher d'autres (--no-deps)."
         " compileall compile plus vite que pip."
     ),
-    "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
-        "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un"
-        " pip."
+    "pip fills other venvs than its own by this file, and installs a pip there too. Its "
+    "option --python does so in a second process, which would go on when the first is killed.": (
+        "pip remplit d'autres venvs que le sien par ce fichier, et y installe aussi un pip. Son "
+        "option --python le fait dans un second processus, qui continuerait quand le premier est "
+        "tué."
     ),
     "Making the venv": "Création du venv",
     "Installing the requirements": "Installation des dépendances",
@@ -2333,7 +2352,290 @@ FRENCH: dict[str, str] = {
     "[install] counts more than [global], and a variable more than both.": (
         "[install] l'emporte sur [global], et une variable sur les deux."
     ),
+    "That of PYTHON's own pip; None where it has none, or one before 22.3.": (
+        "Celui du pip de PYTHON même ; None s'il n'en a pas, ou un d'avant 22.3."
+    ),
     "Whether the command runs without an error.": "Dit si la commande s'exécute sans erreur.",
+    # deploy/server/{% if cookiecutter.database == 'postgresql' %}database.py{% endif %}
+    "What the commands know of the site's database: one of a PostgreSQL server.": (
+        "Ce que les commandes savent de la base de données du site : une base d'un serveur "
+        "PostgreSQL."
+    ),
+    "A copy of the data holds it under this name.": (
+        "Une copie des données la contient sous ce nom."
+    ),
+    "Of each column: must a row have a value there, and does the database have one of its own?": (
+        "De chaque colonne : une ligne doit-elle y avoir une valeur, et la base en a-t-elle une "
+        "à elle ?"
+    ),
+    "That of the site; a release tells which one it is.": (
+        "Celle du site ; une version dit laquelle c'est."
+    ),
+    "What it writes holds secrets: it is for this user alone.": (
+        "Ses fichiers contiennent des secrets : ils sont pour cet utilisateur seul."
+    ),
+    "Django's own settings: the vendor as Django names it, DATABASE_URL, and libpq's variables.": (
+        "Les réglages de Django lui-même : le type de base comme Django le nomme, DATABASE_URL, "
+        "et les variables de libpq."
+    ),
+    "Another one would be neither rehearsed nor copied.": (
+        "Une autre ne serait ni répétée ni copiée."
+    ),
+    "This site was generated for PostgreSQL, and its settings name another database "
+    "({vendor}): releases and copies would miss it. Take that setting back.": (
+        "Ce site a été généré pour PostgreSQL, et ses réglages nomment une autre base de données "
+        "({vendor}) : les mises en service et les copies passeraient à côté. Revenez sur ce "
+        "réglage."
+    ),
+    "Nothing for a release that was generated for another database.": (
+        "Rien pour une version qui a été générée pour une autre base."
+    ),
+    "The release uses a copy, until the end of the block.": (
+        "La version se sert d'une copie, jusqu'à la fin du bloc."
+    ),
+    "Django must know which migrations the database has.": (
+        "Django doit savoir quelles migrations la base a reçues."
+    ),
+    "Settings that do not heed it would have the rehearsal migrate what visitors use.": (
+        "Des réglages qui n'en tiennent pas compte feraient migrer par la répétition la base des "
+        "visiteurs."
+    ),
+    "The settings do not take the database from DATABASE_URL: there is no rehearsal without it.": (
+        "Les réglages ne prennent pas la base de données dans DATABASE_URL : sans cela, pas de "
+        "répétition."
+    ),
+    "For the copy and the file that it comes from, where the server is this machine's.": (
+        "Pour la copie et le fichier dont elle vient, si le serveur est celui de cette machine."
+    ),
+    "The rehearsal copies the database, and the disk of {folder} has {free} MB free of the "
+    "{needed} that it needs: free some, or rehearse without the data (--rehearse-schema).": (
+        "La répétition copie la base de données, et le disque de {folder} a {free} Mo libres sur "
+        "les {needed} qu'il faut : libérez-en, ou répétez sans les données (--rehearse-schema)."
+    ),
+    "A database that is dropped in the end, even where that is kill -9: by a process that "
+    "waits until it hears no more of this one. It holds the lock of the release meanwhile.": (
+        "Une base supprimée à la fin, même si la fin est un kill -9 : par un processus qui "
+        "attend de ne plus rien entendre de celui-ci. Entre-temps, il tient le verrou de la mise "
+        "en service."
+    ),
+    "What a machine that lost its power has left": "Ce qu'une machine privée de courant a laissé",
+    "Of the rehearsal's: {(table, column): (must have a value, has a default)}": (
+        "De la base de la répétition : {(table, colonne) : (doit avoir une valeur, a une valeur "
+        "par défaut)}"
+    ),
+    "As it stood at one moment, while the site goes on.": (
+        "Telle qu'elle était à un instant donné, pendant que le site continue."
+    ),
+    "Reads all of it.": "La lit en entier.",
+    "it holds no table django_migrations": "elle ne contient pas de table django_migrations",
+    "A copy, an object of restore.py, that takes the database's place.": (
+        "Une copie, un objet de restore.py, qui prend la place de la base."
+    ),
+    "Into a database beside the site's.": "Dans une base à côté de celle du site.",
+    "The database {name} holds the data that an interrupted restore has replaced: save what "
+    "you need of it, then drop it (dropdb {name}).": (
+        "La base {name} contient les données qu'une restauration interrompue a remplacées : "
+        "sauvez-en ce qu'il vous faut, puis supprimez-la (dropdb {name})."
+    ),
+    "{copy} cannot be put back ({reason}): take another.": (
+        "{copy} ne peut pas être remise en place ({reason}) : prenez-en une autre."
+    ),
+    "What was there goes to the folder replaced, after the site goes on. The code that "
+    "serves may be younger than the copy: it migrates it.": (
+        "Ce qui était là va dans le dossier replaced, une fois le site reparti. Le code en "
+        "service peut être plus récent que la copie : il la migre."
+    ),
+    "Whether what was there is beside it.": "Si ce qui était là est à côté.",
+    "All of them, or none; nobody is connected meanwhile.": (
+        "Toutes, ou aucune ; personne n'est connecté pendant ce temps."
+    ),
+    "psql sends them as one transaction.": "psql les envoie en une seule transaction.",
+    "Keeping the data that was there": "Mise de côté des données qui étaient là",
+    "The URL of another database of the same server.": "L'URL d'une autre base du même serveur.",
+    # deploy/server/{% if cookiecutter.database == 'postgresql' %}postgresql.py{% endif %}
+    "PostgreSQL's own programs, and what to do about what they say.": (
+        "Les programmes de PostgreSQL lui-même, et que faire de ce qu'ils disent."
+    ),
+    "Where Debian's server has its data": "Où le serveur de Debian a ses données",
+    "Each server has it: for what is done beside the site's own": (
+        "Chaque serveur l'a : pour ce qui se fait à côté de celle du site"
+    ),
+    "For manage.py shell: the kind of the site's database, the URL in .env, and what libpq "
+    "must know to reach it, as its variables (PostgreSQL's manual, 34.15)": (
+        "Pour manage.py shell : le type de la base du site, l'URL de .env, et ce que libpq doit "
+        "savoir pour l'atteindre, sous forme de ses variables (manuel de PostgreSQL, 34.15)"
+    ),
+    "What PostgreSQL's programs say, and the sentence that names the remedy; the first that "
+    "fits counts.": (
+        "Ce que disent les programmes de PostgreSQL, et la phrase qui nomme le remède ; la "
+        "première qui convient compte."
+    ),
+    "There is no database {name}: createdb {name} makes it, or name another in DATABASE_URL "
+    "in .env.": (
+        "Il n'y a pas de base {name} : createdb {name} la crée, ou nommez-en une autre dans "
+        "DATABASE_URL, dans .env."
+    ),
+    "PostgreSQL knows no role {name}: sudo -u postgres createuser --createdb {name} (with "
+    "Homebrew: createuser --createdb {name}).": (
+        "PostgreSQL ne connaît pas de rôle {name} : sudo -u postgres createuser --createdb "
+        "{name} (avec Homebrew : createuser --createdb {name})."
+    ),
+    "PostgreSQL lets {name} in under no other name: leave the user out of DATABASE_URL in .env.": (
+        "PostgreSQL ne laisse entrer personne sous le nom d'un autre ({name}) : retirez "
+        "l'utilisateur de DATABASE_URL, dans .env."
+    ),
+    "The role {user} may not make databases, and each release makes one for its rehearsal: "
+    "sudo -u postgres psql -c 'ALTER ROLE \"{user}\" CREATEDB'": (
+        "Le rôle {user} n'a pas le droit de créer des bases, et chaque mise en service en crée "
+        "une pour sa répétition : sudo -u postgres psql -c 'ALTER ROLE \"{user}\" CREATEDB'"
+    ),
+    "a PostgreSQL that is newer than the one here has made it": (
+        "un PostgreSQL plus récent que celui d'ici l'a produite"
+    ),
+    "The PostgreSQL of DATABASE_URL is newer ({name}) than the programs here: install its "
+    "version of postgresql-client.": (
+        "Le PostgreSQL de DATABASE_URL est plus récent ({name}) que les programmes d'ici : "
+        "installez la version de postgresql-client qui lui correspond."
+    ),
+    "PostgreSQL does not answer at {name}: install it (sudo apt install postgresql; with "
+    "Homebrew: brew install postgresql@17), or start it (sudo service postgresql start; brew "
+    "services start postgresql@17).": (
+        "PostgreSQL ne répond pas en {name} : installez-le (sudo apt install postgresql ; avec "
+        "Homebrew : brew install postgresql@17), ou démarrez-le (sudo service postgresql start ; "
+        "brew services start postgresql@17)."
+    ),
+    "PostgreSQL does not answer ({name}): DATABASE_URL in .env says where it is asked for.": (
+        "PostgreSQL ne répond pas ({name}) : DATABASE_URL, dans .env, dit où le site le cherche."
+    ),
+    "{program} is missing, a program of PostgreSQL's: sudo apt install postgresql (with "
+    "Homebrew: brew install postgresql@17).": (
+        "Il manque {program}, un programme de PostgreSQL : sudo apt install postgresql (avec "
+        "Homebrew : brew install postgresql@17)."
+    ),
+    "A server as somebody reaches it: options are those of run(), with libpq's variables in env.": (
+        "Un serveur tel qu'on l'atteint : options sont celles de run(), avec les variables de "
+        "libpq dans env."
+    ),
+    "By the PATH of the caller: the site's own knows what the system has, and no Homebrew.": (
+        "Par le PATH de l'appelant : celui du site connaît ce qu'a le système, mais pas Homebrew."
+    ),
+    "That of a database made for this folder, on the server that PGHOST and PGPORT name, as "
+    "a rule this machine's: of DATABASE, DATABASE_2 and so on the first that is free, or "
+    "whose comment names the folder.": (
+        "Celle d'une base créée pour ce dossier, sur le serveur que désignent PGHOST et PGPORT, "
+        "en principe celui de cette machine : de DATABASE, DATABASE_2 et ainsi de suite, la "
+        "première qui est libre, ou dont le commentaire nomme le dossier."
+    ),
+    "As SQL writes a name.": "Comme SQL écrit un nom.",
+    "As SQL writes a text.": "Comme SQL écrit un texte.",
+    # deploy/server/{% if cookiecutter.database == 'postgresql' %}roles.py{% endif %}
+    "What deploy/install.sh does with this machine's PostgreSQL, as its administrator, the "
+    "user postgres: the role of the site's user, and what it owns.": (
+        "Ce que deploy/install.sh fait du PostgreSQL de cette machine, comme son administrateur, "
+        "l'utilisateur postgres : le rôle de l'utilisateur du site, et ce qui est à lui."
+    ),
+    "A database of this machine's server, by its UNIX socket: no host is named.": (
+        "Une base du serveur de cette machine, par sa socket UNIX : aucun hôte n'est nommé."
+    ),
+    "Beside the visitors': those of commands, and those that are for PostgreSQL's administrator": (
+        "En plus de celles des visiteurs : celles des commandes, et celles qui sont pour "
+        "l'administrateur de PostgreSQL"
+    ),
+    "Databases but for those that each server has": "Les bases, sans celles que chaque serveur a",
+    "The name of the site's database on this machine: empty as long as it has none, None "
+    "where it is another's.": (
+        "Le nom de la base du site sur cette machine : vide tant qu'il n'en a pas, None si elle "
+        "est sur une autre."
+    ),
+    "Of a server elsewhere, the first release asks as the site's user.": (
+        "D'un serveur ailleurs, la première mise en service s'enquiert elle-même, comme "
+        "l'utilisateur du site."
+    ),
+    "It may make databases: each release makes one for its rehearsal.": (
+        "Il a le droit de créer des bases : chaque mise en service en crée une pour sa répétition."
+    ),
+    "The tables and the database of the user who had them before; other databases of this "
+    "user stay so.": (
+        "Les tables et la base de l'utilisateur qui les avait avant ; ses autres bases restent à "
+        "lui."
+    ),
+    "Those that the user has beside the one of this name.": (
+        "Celles que l'utilisateur a en plus de celle de ce nom."
+    ),
+    "The database, and the role where nothing else is its own.": (
+        "La base, et le rôle si rien d'autre n'est à lui."
+    ),
+    "The database on the other host stays: DATABASE_URL in {env} names it.": (
+        "La base de l'autre hôte reste : DATABASE_URL, dans {env}, la nomme."
+    ),
+    "The role {user} stays: {reason}": "Le rôle {user} reste : {reason}",
+    "Each thread that answers visitors has one, and during a release those that end have "
+    "theirs still; so for each site with a database here.": (
+        "Chaque fil qui répond aux visiteurs en a une, et pendant une mise en service ceux qui "
+        "finissent ont encore la leur ; de même pour chaque site qui a une base ici."
+    ),
+    "PostgreSQL takes {limit} connections, and the sites with a database here ({sites}) may "
+    "need {needed} during a release: sudo -u postgres psql -c 'ALTER SYSTEM SET "
+    "max_connections = {needed}', then sudo service postgresql restart.": (
+        "PostgreSQL accepte {limit} connexions, et les sites qui ont une base ici ({sites}) "
+        "peuvent en demander {needed} pendant une mise en service : sudo -u postgres psql -c "
+        "'ALTER SYSTEM SET max_connections = {needed}', puis sudo service postgresql restart."
+    ),
+    # deploy/server/{% if cookiecutter.database == 'sqlite' %}database.py{% endif %}
+    "What the commands know of the site's database: a file of SQLite.": (
+        "Ce que les commandes savent de la base de données du site : un fichier de SQLite."
+    ),
+    "The name of the database in var/, and in a copy of the data": (
+        "Le nom de la base de données dans var/, et dans une copie des données"
+    ),
+    "The database, and what SQLite has beside it as long as it is open": (
+        "La base, et ce que SQLite tient à côté tant qu'elle est ouverte"
+    ),
+    "For manage.py shell": "Pour manage.py shell",
+    "Settings that cannot be loaded name none.": (
+        "Des réglages qu'on ne peut pas charger n'en nomment aucune."
+    ),
+    "This site was generated for SQLite in {file}, and its settings name another database "
+    "({engine} {name}): releases and copies would miss it. Generate the project anew with "
+    "database=postgresql, or take that setting back.": (
+        "Ce site a été généré pour SQLite dans {file}, et ses réglages nomment une autre base de "
+        "données ({engine} {name}) : les mises en service et les copies passeraient à côté. "
+        "Générez le projet à nouveau avec database=postgresql, ou revenez sur ce réglage."
+    ),
+    "Copies it into the rehearsal's var/.": "La copie dans le var/ de la répétition.",
+    "Of the rehearsal's: {(table, column): (must have a value, has a default)}; empty "
+    "without a database.": (
+        "De la base de la répétition : {(table, colonne) : (doit avoir une valeur, a une valeur "
+        "par défaut)} ; vide s'il n'y a pas de base."
+    ),
+    "SQLite's own way: unlike cp, it copies a database that is being written to as it stood at one"
+    " moment.": (
+        "Par SQLite lui-même : contrairement à cp, il copie une base en cours d'écriture telle"
+        " qu'elle était à un instant."
+    ),
+    "One file, which needs no other beside it": "Un seul fichier, qui se passe des autres",
+    "One whose last changes stand in a file beside it becomes one file.": (
+        "Celle dont les derniers changements sont dans un fichier à côté devient un seul fichier."
+    ),
+    "{copy} is damaged, or no copy of a site ({reason}): take another.": (
+        "{copy} est abîmée, ou n'est pas la copie d'un site ({reason}) : prenez-en une autre."
+    ),
+    "What was there goes to the folder replaced. The code that serves may be younger than "
+    "the copy: it migrates it.": (
+        "Ce qui était là va dans le dossier replaced. Le code en service peut être plus récent "
+        "que la copie : il la migre."
+    ),
+    "Moves the site's database to a folder, and that of another here. By renames, which no signal"
+    " interrupts: a database with another's -wal would be damaged.": (
+        "Met la base du site dans un dossier, et celle d'un autre à sa place. En renommant, ce"
+        " qu'aucun signal n'interrompt : une base avec le -wal d'une autre serait abîmée."
+    ),
+    "sqlite3.Error: it is damaged, or no database of the site.": (
+        "sqlite3.Error : elle est abîmée, ou ce n'est pas une base du site."
+    ),
+    "Where there is none, SQLite would make an empty one.": (
+        "S'il n'y en a pas, SQLite en ferait une vide."
+    ),
     # deploy/supervisor_plugin/config_check.py
     "Refuses a config that cannot work before anything stops for it: at update, reread, reload and"
     " SIGHUP.": (
@@ -2959,6 +3261,30 @@ FRENCH: dict[str, str] = {
     "Django's makemessages, for the texts of the site: not those of the packages in venv/.": (
         "Le makemessages de Django, pour les textes du site : sans ceux des paquets de venv/."
     ),
+    # pages/management/commands/{% if cookiecutter.database == 'postgresql' %}migrate.py{% endif %}
+    "Django's migrate, for a site that goes on: what cannot have its lock on a table gives "
+    "way to the visitors behind it, and is tried again.": (
+        "Le migrate de Django, pour un site qui continue : ce qui n'obtient pas son verrou sur "
+        "une table laisse passer les visiteurs qui attendent derrière, puis recommence."
+    ),
+    "Of a long query of others, visitors wait behind a migration for no more than the first.": (
+        "Quand une longue requête d'autrui retient une migration, les visiteurs n'attendent "
+        "derrière elle que le premier de ces délais."
+    ),
+    "For a minute, others had a table in use that the migration changes, and it gave way to "
+    "them. Let it begin again without them; this shows who they are: SELECT pid, xact_start, "
+    "query FROM pg_stat_activity WHERE xact_start < now() ORDER BY xact_start": (
+        "Pendant une minute, d'autres utilisaient une table que la migration modifie, et elle "
+        "leur a cédé la place. Relancez-la quand ils auront fini ; ceci montre qui ils sont : "
+        "SELECT pid, xact_start, query FROM pg_stat_activity WHERE xact_start < now() ORDER BY "
+        "xact_start"
+    ),
+    "Others have the table in use: trying again.": "D'autres utilisent la table : nouvel essai.",
+    "Each migration has its limit, but for one that PostgreSQL does in several transactions, "
+    "such as AddIndexConcurrently: nobody waits behind it.": (
+        "Chaque migration a sa limite, sauf celle que PostgreSQL fait en plusieurs transactions, "
+        "comme AddIndexConcurrently : personne n'attend derrière elle."
+    ),
     # pages/templates/400.html
     "Bad request": "Requête incorrecte",
     "The server could not understand what your browser sent.": (
@@ -2984,6 +3310,11 @@ FRENCH: dict[str, str] = {
     ),
     # pages/templates/503.html
     "The site is busy": "Le site est occupé",
+    "The site cannot reach its data just now, and nothing of yours was saved. Please try "
+    "again in a moment.": (
+        "Le site n'accède pas à ses données pour l'instant, et rien de ce que vous avez envoyé "
+        "n'a été enregistré. Réessayez dans un instant."
+    ),
     "Others are writing just now, and nothing of yours was saved. Please try again in a moment.": (
         "D'autres écrivent en ce moment, et rien de vous n'a été enregistré. Veuillez réessayer"
         " dans un instant."
@@ -3033,6 +3364,10 @@ FRENCH: dict[str, str] = {
     "Which release it is, this machine alone is told; by a UNIX socket there is no address.": (
         "De quelle version il s'agit, cette machine seule l'apprend ; par une socket UNIX, il n'y"
         " a pas d'adresse."
+    ),
+    "Django's page; or one for what passes: PostgreSQL is down, full, or busy with others.": (
+        "La page de Django ; ou une autre pour ce qui passera : PostgreSQL est arrêté, saturé, ou "
+        "pris par d'autres."
     ),
     "SQLite writes into these files and beside them.": (
         "SQLite écrit dans ces fichiers et à côté d'eux."
@@ -3095,6 +3430,9 @@ FRENCH: dict[str, str] = {
         " sa version 4.3. deploy/gunicorn_classes et deploy/supervisor_plugin changent ce que font"
         " ces deux-là à l'intérieur : une nouvelle version majeure peut s'y prendre autrement."
     ),
+    "PostgreSQL, with its library: nothing to compile": (
+        "PostgreSQL, avec sa bibliothèque : rien à compiler"
+    ),
     "Static files, compressed and cached for ever": (
         "Les fichiers statiques, compressés et gardés en cache pour toujours"
     ),
@@ -3144,6 +3482,18 @@ FRENCH: dict[str, str] = {
     "<zoe@example.org>.": (
         "{file} : écrivez {name} comme des adresses séparées par des virgules : ada@example.org, "
         "Zoe <zoe@example.org>."
+    ),
+    "Django's settings of the database that DATABASE_URL names.": (
+        "Les réglages de Django de la base que désigne DATABASE_URL."
+    ),
+    "Of a URL that it does not know, django-environ would print the password.": (
+        "D'une URL qu'il ne connaît pas, django-environ afficherait le mot de passe."
+    ),
+    "{file}: write {name} as postgresql:///NAME, or as postgresql://USER:PASSWORD@HOST/NAME "
+    "with %40 for @ and the like in USER and PASSWORD.": (
+        "{file} : écrivez {name} sous la forme postgresql:///BASE, ou "
+        "postgresql://UTILISATEUR:MOT_DE_PASSE@HOTE/BASE, avec %40 pour @, et ainsi de suite, "
+        "dans UTILISATEUR et MOT_DE_PASSE."
     ),
     "The settings of Django's that EMAIL_URL stands for.": (
         "Les réglages de Django que représente EMAIL_URL."
@@ -3203,6 +3553,13 @@ FRENCH: dict[str, str] = {
         "Ce que le site écrit est pour lui et son groupe : la base contient les données de ses"
         " visiteurs. Ce que les visiteurs peuvent lire a ses propres droits : fichiers statiques et"
         " envois, et leurs dossiers."
+    ),
+    "A connection for each request would cost more than the queries; one that the server has "
+    'closed meanwhile is opened anew. No pool of Django\'s ("pool" in OPTIONS): what a '
+    "master opens before it forks, two workers would share.": (
+        "Une connexion par requête coûterait plus que les requêtes SQL ; celle que le serveur a "
+        "fermée entre-temps est rouverte. Pas de réserve de connexions de Django (« pool » dans "
+        "OPTIONS) : ce qu'un maître ouvre avant de se dupliquer, deux workers se le partageraient."
     ),
     "Opening the file anew for each request costs more than the queries.": (
         "Rouvrir le fichier à chaque requête coûte plus que les lectures elles-mêmes."

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,14 @@ from .prompts import wants_french
 from .refusals import command_line_refusal, refusal
 from .suggestions import suggestion
 from .translations import printable, translate
+
+# A line that is a statement of Jinja's: a comment to Python, sh and whatever else reads the template.
+LINE_STATEMENT = re.compile(r"^[ \t]*#% (.+)\n", re.MULTILINE)
+
+
+def line_statements(source: str) -> str:
+    """A file with each of them as Jinja knows it; nothing is left of their lines."""
+    return LINE_STATEMENT.sub(r"{% \1 %}", source)
 
 
 @pass_context
@@ -102,4 +111,5 @@ class TemplateExtension(Extension):
         """
         if name is None:
             return source
-        return f"{{% filter localized %}}{tag_texts(source)}{{% endfilter %}}"
+        tagged = line_statements(tag_texts(source))
+        return f"{{% filter localized %}}{tagged}{{% endfilter %}}"

@@ -32,8 +32,9 @@ def translate_questions(path: Path) -> None:
     prompts = questions["__prompts__"]
     for name, prompt in prompts.items():
         if isinstance(prompt, dict):
-            # The labels of a choice are the languages' own names.
-            prompt["__prompt__"] = french(prompt["__prompt__"])
+            # The labels of the languages are their own names.
+            labels = ("__prompt__",) if name == "language" else prompt
+            prompt |= {label: french(prompt[label]) for label in labels}
         else:
             prompts[name] = french(prompt)
     path.write_text(json.dumps(questions), encoding="utf-8")

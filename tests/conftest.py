@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_cookies.plugin import Cookies, Result
 from support.commands import ENVIRONMENT, USER, WITH_UV, lack, require
 from support.ports import free_port
+from support.postgresql import Cluster
 from support.progress import Progress, part_of, seconds
 from support.project import Project, Site, copy_venv
 from support.server import Server
@@ -125,6 +126,27 @@ def folder(short_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def new_cluster(short_folder: Path) -> Iterator[Callable[[], Cluster]]:
+    """Starts a PostgreSQL of one test's own, which may stop it, fill it or set it otherwise."""
+    with ExitStack() as started:
+
+        def new() -> Cluster:
+            folder = Path(tempfile.mkdtemp(prefix="p", dir=short_folder))
+            folder.chmod(0o755)  # whoever knows its socket may use it
+            cluster = Cluster.make(folder / "pg")
+            started.callback(cluster.end)
+            return cluster
+
+        yield new
+
+
+@pytest.fixture(scope="session")
+def postgresql(new_cluster: Callable[[], Cluster]) -> Cluster:
+    """A PostgreSQL for all sites of a worker; each has databases of its own."""
+    return new_cluster()
+
+
+@pytest.fixture(scope="session")
 def template(short_folder: Path) -> Path:
     """A copy of the template, for all tests that do not change it."""
     folder = short_folder / "template"
@@ -167,18 +189,24 @@ def made_venv(bake: Callable[..., Project]) -> Path:
 
 @pytest.fixture(scope="module")
 def make_site(bake: Callable[..., Project], made_venv: Path) -> Iterator[Callable[..., Site]]:
-    """Bakes and bootstraps a site on ports of its own; where its Python may be any, with a venv."""
+    """Bakes and bootstraps a site on ports of its own; where its Python may be any, with a venv.
+
+    With a PostgreSQL, it is a site of that.
+    """
     sites = []
 
-    def make(python: Path | None = None, **answers: str) -> Site:
+    def make(python: Path | None = None, cluster: Cluster | None = None, **answers: str) -> Site:
         port, web_port = free_port(), free_port()
         answers.setdefault("bind", f"127.0.0.1:{port}")
         answers.setdefault("web_interface", f"127.0.0.1:{web_port}")
+        answers.setdefault("database", "postgresql" if cluster else "sqlite")
         site = Site(bake(**answers).path, port, web_port)
         sites.append(site)
         environment = WITH_UV
+        if cluster:
+            environment = {**environment, **cluster.environment}
         if python:
-            environment = {**WITH_UV, "PATH": f"{python.parent}:{WITH_UV['PATH']}"}
+            environment = {**environment, "PATH": f"{python.parent}:{WITH_UV['PATH']}"}
         else:
             copy_venv(made_venv, site.path / "venv")
         site.run("./bootstrap.sh", env=environment)

@@ -23,6 +23,8 @@ from support.waiting import eventually
 
 DOCUMENTS = (*READMES.values(), "CONTRIBUTING.md")
 TEMPLATE = "django-gunicorn-supervisor"
+# The folder of the site, where its language is answered and all else is the default.
+NAMES = {"en": "my_site", "fr": "mon_site"}
 # What is not run, and why.
 NOT_RUN = {
     "apt install git python3-venv": "root's; .ci/run installs them",
@@ -40,9 +42,22 @@ SHOWN = {
     "script/test --all": "tests/booted/test_debian.py::",
     "script/demo stop": "Stopping ",
     'script/demo language=fr project_name="Mon site"': "Le site répond à http://127.0.0.1:",
-    "cookiecutter gh:org/django-gunicorn-supervisor": "[12/12]",
+    "cookiecutter gh:org/django-gunicorn-supervisor": "[13/13]",
     "./bootstrap.sh": "http://127.0.0.1:{port}/",
     "venv/bin/supervisord": "",
+    **{
+        f"{name}/venv/bin/python {name}/manage.py dumpdata --all --format jsonl"
+        f" --output {name}/var/from_sqlite.jsonl": ""
+        for name in NAMES.values()
+    },
+    "cookiecutter -o sqlite gh:org/django-gunicorn-supervisor": "[13/13]",
+    "cookiecutter -o postgresql gh:org/django-gunicorn-supervisor database=postgresql": "[13/13]",
+    **{
+        f"diff -ruN sqlite/{name} postgresql/{name} | patch -p2 -d {name}": (
+            "patching file docs/postgresql.md"
+        )
+        for name in NAMES.values()
+    },
     "script/test --thorough": "tests/test_proof.py::",
     "script/lock": "",
     "script/screenshots": "$ script/demo language=fr",
@@ -83,7 +98,9 @@ class Newcomer:
         """What the command shows; questions get their defaults."""
         answers, command = "", ["sh", "-c", line]
         if line.startswith("cookiecutter "):
-            answers = f"{self.language}\n" + 11 * "\n"
+            # The template is fetched anew, where it was before.
+            again = "\n" if (self.home / ".cookiecutters").exists() else ""
+            answers = f"{again}{self.language}\n" + 12 * "\n"
             command = ["script", "--quiet", "--return", "--command", line, "/dev/null"]
         done = subprocess.run(
             command,
@@ -100,7 +117,8 @@ class Newcomer:
 
     def type_block(self, block: list[str]) -> None:
         """The site is made beside the clone; the rest is typed in it."""
-        folder = self.home if block[0].startswith("cookiecutter ") else self.clone
+        makes_sites = any(line.startswith("cookiecutter ") for line in block)
+        folder = self.home if makes_sites else self.clone
         for line in block:
             if line.startswith("cd "):
                 folder /= line.removeprefix("cd ")
@@ -152,7 +170,7 @@ def newcomer(document: str, folder: Path) -> Iterator[Newcomer]:
         "LANG": "fr_FR.UTF-8" if french else "C.UTF-8",
         "PYTEST_ADDOPTS": "--collect-only --quiet",
     }
-    site = Site(folder / ("mon_site" if french else "my_site"), port, web_port)
+    site = Site(folder / NAMES["fr" if french else "en"], port, web_port)
     newcomer = Newcomer(folder, environment, 2 if french else 1, site)
     yield newcomer
     site.stop()

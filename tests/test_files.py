@@ -4,13 +4,14 @@ import ast
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support.commands import require
 from support.files import moved
 from support.project import Project, Site
 from support.service_files import filled
-from support.template import LANGUAGES, ROOT
+from support.template import DATABASES, LANGUAGES, ROOT
 
 FILES = [
     ".env.example",
@@ -53,6 +54,7 @@ FILES = [
     "deploy/server/changes.py",
     "deploy/server/code.py",
     "deploy/server/commands.py",
+    "deploy/server/database.py",
     "deploy/server/environment.py",
     "deploy/server/facts.py",
     "deploy/server/health.py",
@@ -149,6 +151,13 @@ FILES = [
     "site_x/wsgi.py",
     "var/log/.gitignore",
 ]
+# What a project with PostgreSQL has beside.
+POSTGRESQL_FILES = [
+    "deploy/server/postgresql.py",
+    "deploy/server/roles.py",
+    "docs/postgresql.md",
+    "pages/management/commands/migrate.py",
+]
 SCRIPTS = [
     "bootstrap.sh",
     "check.sh",
@@ -167,25 +176,33 @@ EXECUTABLE = {*SCRIPTS[:-1], "manage.py"}
 LONGEST_SCRIPT = 150
 
 
-@pytest.fixture(scope="module", params=LANGUAGES)
+@pytest.fixture(
+    scope="module", params=[(one, other) for one in LANGUAGES for other in DATABASES], ids="-".join
+)
 def project(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Project:
-    return bake(language=request.param, project_slug="site_x")
+    language, database = request.param
+    return bake(language=language, database=database, project_slug="site_x")
 
 
-@pytest.mark.parametrize("web_interface", ["127.0.0.1:9001", "off"])
+@pytest.mark.parametrize(
+    ("web_interface", "database"),
+    [("127.0.0.1:9001", "sqlite"), ("off", "sqlite"), ("off", "postgresql")],
+)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_exact_set_of_files(
-    bake: Callable[..., Project], language: str, web_interface: str
+    bake: Callable[..., Project], language: str, web_interface: str, database: str
 ) -> None:
-    path = bake(language=language, web_interface=web_interface, project_slug="site_x").path
+    answers = {"language": language, "web_interface": web_interface, "database": database}
+    path = bake(**answers, project_slug="site_x").path
     found = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
-    assert sorted(found) == FILES
+    expected = [*FILES, *(POSTGRESQL_FILES if database == "postgresql" else [])]
+    assert sorted(found) == sorted(expected)
     assert {name for name, file in found.items() if file.stat().st_mode & 0o111} == EXECUTABLE
 
 
 def test_nothing_of_jinja_is_left(project: Project) -> None:
-    for name in FILES:
-        text = (project.path / name).read_text(encoding="utf-8")
+    for file in filter(Path.is_file, project.path.rglob("*")):
+        name, text = str(file.relative_to(project.path)), file.read_text(encoding="utf-8")
         assert "cookiecutter" not in text.lower()
         assert not re.search(r"[#;]: |\b_(sh|py|html|)\(|[\x00-\x08]", text), name
         # The lesson shows templates.

@@ -504,9 +504,10 @@ def test_the_supervisord_of_another_site_is_left_alone(stopped: Server, root_fol
 
 
 def test_start_says_that_a_program_fails_and_tries_again(stopped: Server) -> None:
+    """However long a busy machine takes for that."""
     deploy = stopped.path / "deploy"
     with (
-        appended(deploy / "supervisord.conf", "\nstartretries = 0\n"),
+        appended(deploy / "supervisord.conf", "\nstartretries = 0\nstartsecs = 20\n"),
         appended(deploy / "gunicorn.conf.py", "\nraise SystemExit\n"),
     ):
         for action, code in (("start", 1), ("start", 1), ("status", 1)):

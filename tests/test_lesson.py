@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.documents import Document, typed
 from support.lesson import TROUBLES, Elsewhere, lesson_of, reader, serves, shown
+from support.postgresql import Cluster
 from support.project import Project
 from support.template import LANGUAGES
 
@@ -22,6 +23,24 @@ ELSEWHERE = {
     "sudo apt install python3-venv curl\n": Elsewhere(
         "root's: what the booted machines have",
         "booted/test_debian.py::test_it_is_installed_and_answers",
+    ),
+    "sudo apt install python3-venv curl postgresql\n": Elsewhere(
+        "root's", "test_lesson_postgresql.py::test_postgresql_comes_to_know_the_reader"
+    ),
+    "sudo apt install postgresql\nsudo -u postgres createuser": Elsewhere(
+        "root's", "test_lesson_postgresql.py::test_postgresql_comes_to_know_the_reader"
+    ),
+    "echo DATABASE_URL= >>.env\n": Elsewhere(
+        "of a site that began with SQLite", "test_from_sqlite.py::test_at_home"
+    ),
+    "venv/bin/python manage.py dumpdata --all": Elsewhere(
+        "of a site that began with SQLite", "test_from_sqlite.py::test_at_home"
+    ),
+    "sudo apt install postgresql\necho": Elsewhere(
+        "root's", "test_from_sqlite.py::test_on_a_server"
+    ),
+    "sudo service supervisord stop\n": Elsewhere(
+        "of an installed site", "test_from_sqlite.py::test_on_a_server"
     ),
     "sudo apt install gettext\n": Elsewhere(
         "root's", "test_developing.py::test_makemessages_finds_the_texts_of_the_site_alone"
@@ -34,7 +53,7 @@ ELSEWHERE = {
         "root's; as its owner, with --into, it is here",
         "booted/test_debian.py::test_a_release_and_its_rollback_lose_no_request",
     ),
-    "sudo apt install python3-venv nginx cron\n": Elsewhere(
+    "sudo apt install python3-venv nginx cron": Elsewhere(
         "root's", "booted/test_debian.py::test_it_is_installed_and_answers"
     ),
     "sudo service supervisord status\n": Elsewhere(
@@ -69,6 +88,14 @@ ELSEWHERE = {
     "ssh -N": Elsewhere(
         "from another machine", "test_lesson_troubles.py::test_the_web_interface_cannot_be_reached"
     ),
+}
+# What a site has with one database alone.
+OF_SQLITE = {"sudo apt install python3-venv curl\n"}
+OF_POSTGRESQL = {
+    start for start in ELSEWHERE if "postgresql" in start or "DATABASE_URL" in start
+} | {
+    "venv/bin/python manage.py dumpdata --all",
+    "sudo service supervisord stop\n",
 }
 # It stays until Ctrl-C.
 RUNSERVER = "DEBUG=on venv/bin/python manage.py runserver "
@@ -116,14 +143,14 @@ WORDS = {
 CLAIMED = {"venv/bin/python manage.py check --deploy\n": "System check identified 4 issues"}
 
 
-@pytest.fixture(scope="module", params=["127.0.0.1:9001", "off"], ids=["web", "no-web"])
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"web_interface": "off"}, {"database": "postgresql"}],
+    ids=["web", "no-web", "postgresql"],
+)
 def both(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> dict[str, Project]:
     """The same project in both languages."""
-    answers = {
-        "project_slug": "lesson",
-        "web_interface": request.param,
-        "author_name": "Zoé",
-    }
+    answers = {"project_slug": "lesson", "author_name": "Zoé", **request.param}
     return {language: bake(language=language, **answers) for language in LANGUAGES}
 
 
@@ -268,7 +295,7 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         assert {*Path(name).parts} & made_later or there, path
     names = {found for span in spans for found in re.findall(r"\b[A-Z]{4,}[A-Z_]*\b", span)}
     names -= {"RUNNING", "FATAL", "EACCES", "DISCOUNT", "PAGES"}
-    names -= {"ALTER", "TABLE", "DROP", "COLUMN"}
+    names -= {"ALTER", "TABLE", "DROP", "COLUMN", "INDEX", "INVALID", "CONCURRENTLY", "CREATEDB"}
     assert "ALLOWED_HOSTS" in names
     assert [name for name in names if name not in written] == []
 
@@ -287,14 +314,20 @@ def lines_of(document: Document) -> Iterator[tuple[str, str, str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "answers",
-    [{"language": "en"}, {"language": "fr", "web_interface": "off"}],
-    ids=["en, web", "fr, no web"],
+    [
+        {"language": "en"},
+        {"language": "fr", "web_interface": "off", "database": "postgresql"},
+    ],
+    ids=["en, web, SQLite", "fr, no web, PostgreSQL"],
 )
 def test_the_commands_run_in_order_as_written(
-    answers: dict[str, str], bake: Callable[..., Project], short_folder: Path
+    answers: dict[str, str],
+    bake: Callable[..., Project],
+    short_folder: Path,
+    postgresql: Cluster,
 ) -> None:
     listed = set()
-    with reader(bake, short_folder, **answers) as site:
+    with reader(bake, short_folder, postgresql, **answers) as site:
         lesson = lesson_of(site)
         # test_lesson_troubles.py makes the troubles happen.
         del lesson[TROUBLES]
@@ -323,9 +356,9 @@ def test_the_commands_run_in_order_as_written(
         assert {"en": "<h1>Our guestbook</h1>", "fr": "<h1>Notre livre d'or</h1>"}[
             answers["language"]
         ] in site.get("/guestbook/").text
-    assert listed == {
-        start for start in ELSEWHERE if start != "ssh -N" or "web_interface" not in answers
-    }
+    others = {"ssh -N"} if "web_interface" in answers else set()
+    others |= OF_SQLITE if "database" in answers else OF_POSTGRESQL
+    assert listed == ELSEWHERE.keys() - others
 
 
 @pytest.mark.parametrize("elsewhere", ELSEWHERE.values(), ids=ELSEWHERE)

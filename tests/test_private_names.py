@@ -272,6 +272,21 @@ ENVIRON: Probes = (
         "Env.NOTSET": "Env.get_value.__defaults__[1] is Env.NOTSET",
     },
 )
+DJANGO: Probes = (
+    "import inspect\nfrom django.core.management.commands.migrate import Command",
+    {
+        # What migrates calls it before each migration.
+        "Command.migration_progress_callback": (
+            "'Executor(connection, self.migration_progress_callback)' in inspect.getsource(Command)"
+            " and str(inspect.signature(Command.migration_progress_callback))"
+            " == '(self, action, migration=None, fake=False)'"
+        ),
+    },
+)
+PIP: Probes = (
+    "import pip, pathlib",
+    {"__pip-runner__.py": "pathlib.Path(pip.__file__).with_name('__pip-runner__.py').exists()"},
+)
 PYTHON: Probes = (
     "import os, sys, threading",
     {
@@ -296,7 +311,7 @@ options = {option.name for option in cli.main.params}
         },
     },
 )
-PROBES = (SUPERVISOR, GUNICORN, ENVIRON, PYTHON, COOKIECUTTER)
+PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, PIP, PYTHON, COOKIECUTTER)
 NAMES = [name for _, expressions in PROBES for name in expressions]
 
 # Prints the names whose expression is not true.

@@ -53,6 +53,7 @@ AROUND: dict[str, st.SearchStrategy[str]] = {
     "email": st.emails(),
     "domain_name": domains() | st.sampled_from(["localhost", "été.example.fr", "中文.example"]),
     "time_zone": st.sampled_from(sorted(zoneinfo.available_timezones())),
+    "database": st.sampled_from(["sqlite", "postgresql"]),
     "bind": addresses,
     "web_interface": private | addresses | st.just("off"),
     "install_dir": st.from_regex(
@@ -234,6 +235,7 @@ def check_env(project: Path, answers: dict[str, str]) -> None:
     assert env["ALLOWED_HOSTS"].startswith(f"{idna_host(answers['domain_name'])},")
     assert getaddresses([env["ADMINS"]]) == [("", answers["email"])]
     assert env["DEFAULT_FROM_EMAIL"] == answers["email"]
+    assert ("DATABASE_URL" in env) == (answers["database"] == "postgresql")
 
 
 def check_readme(project: Path, answers: dict[str, str]) -> None:
@@ -286,7 +288,9 @@ def test_accepted_answers_are_read_back(generate: Bake, short_folder: Path) -> N
 def test_refused_answers_leave_nothing(
     generate: Bake, output: Path, answers: dict[str, str], name: str, data: st.DataObject
 ) -> None:
-    assume(name != "language")  # Cookiecutter itself refuses what is none of the choices
+    assume(
+        name not in ("language", "database")
+    )  # Cookiecutter itself refuses what is none of the choices
     value = data.draw(AROUND[name] | st.text() | st.sampled_from(["", "\0", "../x", "root", "/"]))
     assume(not re.search(r"\{[{%#]", value))  # Cookiecutter renders those before we see them
     before = set(output.iterdir())

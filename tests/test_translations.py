@@ -26,8 +26,11 @@ def texts_of_templates() -> Iterator[str]:
     """What the questions, the default answers and the generated files say."""
     questions = (ROOT / "cookiecutter.json").read_text(encoding="utf-8")
     yield from re.findall(r"_\('(.*?)'\)", questions)
-    for prompt in json.loads(questions)["__prompts__"].values():
-        yield prompt["__prompt__"] if isinstance(prompt, dict) else prompt
+    for name, prompt in json.loads(questions)["__prompts__"].items():
+        if name == "language":  # whose labels are the languages' own names
+            yield prompt["__prompt__"]
+        else:
+            yield from prompt.values() if isinstance(prompt, dict) else [prompt]
     for file in ROOT.glob("{{*}}/**/*"):
         if file.is_file():
             yield from localize.texts(file.read_text(encoding="utf-8"))
@@ -57,7 +60,8 @@ def test_translations_keep_the_places_for_values() -> None:
     def keeps(english: str, french: str) -> bool:
         if re.findall(r"%s", french) != re.findall(r"%s", english):
             return False
-        if "%(here)s" in english or "{start|" in english:
+        # What stands in braces there is no place for a value.
+        if any(part in english for part in ("%(here)s", "{start|", "{(table, column)")):
             return True
         return fields(french) == fields(english)
 

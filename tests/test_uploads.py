@@ -188,7 +188,10 @@ from django.http import HttpResponse
 
 
 def explorer(request):
-    return HttpResponse("<!doctype html><script>document.documentElement.id = 'run'</script>")
+    # Without an icon, Chromium asks for one, sooner or later.
+    icon = "<link rel='icon' href='data:,'>"
+    script = "<script>document.documentElement.id = 'run'</script>"
+    return HttpResponse(f"<!doctype html>{icon}{script}")
 
 
 urlpatterns += [

@@ -6,6 +6,7 @@ booted: that would take a mirror of its own.
 
 import functools
 import http.client
+import os
 import re
 import shutil
 import socket
@@ -17,16 +18,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from support.commands import Run, lack, require
 from support.debian import (
     CODE,
-    SUITES,
     Load,
     Machine,
     booted,
@@ -52,26 +52,45 @@ CHESS = {"project_slug": "chess", "domain_name": "chess.example.org"}
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
 SITE = ("127.0.0.1", 8000)
 MASTERS = {"gu-chess:master-1", "gu-chess:master-2"}
-MACHINES = [(suite, init) for suite in SUITES for init in ("systemd", "sysvinit")]
-# The others promise both its version and its init by the same means.
-ONLY_THOROUGH = ("trixie", "sysvinit")
+
+
+class Kind(NamedTuple):
+    """Of a machine."""
+
+    suite: str
+    init: str
+    database: str
+
+    def __str__(self) -> str:
+        return f"{self.suite}-{self.init}"
+
+
+MACHINES = [
+    Kind("bookworm", "systemd", "sqlite"),
+    Kind("bookworm", "sysvinit", "postgresql"),
+    Kind("trixie", "systemd", "postgresql"),
+    Kind("trixie", "sysvinit", "sqlite"),
+]
+# The others promise its version, its init and its database by the same means.
+ONLY_THOROUGH = "trixie-sysvinit"
 
 pytestmark = [pytest.mark.booted, pytest.mark.slow]
 
 
 @dataclass
 class Server:
-    """A machine, the code of a site on it, and where it answers."""
+    """A machine, the code of a site on it, where it answers, and its kind of database."""
 
     machine: Machine
     code: str
     domain: str
+    database: str
 
     def install(self, *options: str, check: bool = True) -> Run:
         return self.machine.run(f"{self.code}/deploy/install.sh", *options, check=check)
 
-    def release(self, *options: str) -> Run:
-        return self.machine.run(f"{self.code}/deploy/release.sh", *options, *OFFLINE)
+    def release(self, check: bool = True) -> Run:
+        return self.machine.run(f"{self.code}/deploy/release.sh", *OFFLINE, check=check)
 
     def service(self, action: str, code: int = 0, name: str = "supervisord") -> Run:
         """Runs an action as the administrator does; it must end with this exit code."""
@@ -123,10 +142,10 @@ class Server:
         return Path(self.code).name
 
 
-def parameters(machines: list[tuple[str, str]]) -> list[Any]:
+def parameters(machines: list[Kind]) -> list[Any]:
     return [
         pytest.param(
-            each, id="-".join(each), marks=[pytest.mark.thorough] * (each == ONLY_THOROUGH)
+            each, id=str(each), marks=[pytest.mark.thorough] * (str(each) == ONLY_THOROUGH)
         )
         for each in machines
     ]
@@ -134,26 +153,33 @@ def parameters(machines: list[tuple[str, str]]) -> list[Any]:
 
 @pytest.fixture(scope="module", params=parameters(MACHINES))
 def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Iterator[Machine]:
+    with boot(bake, *request.param) as machine:
+        yield machine
+
+
+@contextmanager
+def boot(bake: Callable[..., Project], suite: str, init: str, database: str) -> Iterator[Machine]:
     require_root()
-    bind = f"--bind-ro={wheelhouse(bake().path / 'requirements.txt')}:/wheels"
-    suite, init = request.param
-    with booted(tree(suite, init), init, bind) as machine:
+    requirements = bake(database=database).path / "requirements.txt"
+    bind = f"--bind-ro={wheelhouse(requirements)}:/wheels"
+    with booted(tree(suite, init, database), init, bind) as machine:
         yield machine
 
 
 def only(*names: str) -> pytest.MarkDecorator:
-    """For what other machines would promise by the same means: those of a suite, of an init, or one."""
-    chosen = [each for each in MACHINES if {*names} & {*each, "-".join(each)}]
+    """For what other machines would promise by the same means: those of a suite, of an init, with a database, or one."""
+    chosen = [each for each in MACHINES if {*names} & {*each, str(each)}]
     return pytest.mark.parametrize("machine", parameters(chosen), indirect=True)
 
 
 def put(machine: Machine, bake: Callable[..., Project], **answers: str) -> Server:
     """A site's code where its administrator has it."""
     slug = answers["project_slug"]
+    answers.setdefault("database", machine.database)
     project = bake(**answers, install_dir=f"/srv/{slug}")
     code = f"{CODE}/{slug}"
     shutil.copytree(project.path, machine.root / code[1:])
-    return Server(machine, code, answers["domain_name"])
+    return Server(machine, code, answers["domain_name"], answers["database"])
 
 
 def bake_old(folder: Path, **answers: str) -> Project:
@@ -253,6 +279,34 @@ def test_it_refuses_what_cannot_work(server: Server, files_before: set[str]) -> 
     assert machine.files() == files_before
 
 
+@only("bookworm-systemd")
+def test_without_postgresql_a_site_that_needs_it_is_refused(
+    machine: Machine, bake: Callable[..., Project], files_before: set[str]
+) -> None:
+    server = put(machine, bake, **{**CHESS, "project_slug": "club"}, database="postgresql")
+    done = server.install(*OFFLINE, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Some programs are missing: sudo apt install postgresql\n"
+    assert machine.files() == files_before
+
+
+@contextmanager
+def stopped(server: Server, name: str) -> Iterator[None]:
+    server.service("stop", name=name)
+    yield
+    server.service("start", name=name)
+
+
+@only("postgresql")
+def test_before_postgresql_runs_nothing_is_made(server: Server) -> None:
+    before = server.machine.files()
+    with stopped(server, "postgresql"):
+        done = server.install(*OFFLINE, check=False)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    assert done.stderr.startswith("PostgreSQL does not answer at /var/run/postgresql/")
+    assert server.machine.files() == before
+
+
 def changes(done: Run) -> list[str]:
     """What install.sh says that it changes, without the dots of what takes a while."""
     return re.findall(r"^([-+$] .*?)[ .]*$", done.stdout, re.MULTILINE)
@@ -292,7 +346,7 @@ def test_nothing_of_it_runs_as_root(server: Server) -> None:
 def test_only_nginx_is_open_to_the_network(server: Server) -> None:
     listeners = server.machine.listeners()
     assert {SITE, ("127.0.0.1", 9001)} <= listeners
-    assert {(host, port) for host, port in listeners if not host.startswith("127.")} == {
+    assert {each for each in listeners if not each[0].startswith(("127.", "::1"))} == {
         ("0.0.0.0", 80),
         ("any", 80),
     }
@@ -320,7 +374,10 @@ def test_the_site_writes_in_var_alone(server: Server) -> None:
     modes = machine.run("stat", "-c", "%a %U %G", *map("/srv/chess/{}".format, (".env", "var")))
     assert modes.stdout.split("\n")[:2] == ["640 root www-data", "711 www-data www-data"]
     as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
-    for secret in ("var/db.sqlite3", "var/log/supervisord.log"):
+    secrets = ["var/log/supervisord.log"]
+    if server.database == "sqlite":
+        secrets.append("var/db.sqlite3")
+    for secret in secrets:
         done = machine.run(*as_nobody, "cat", f"/srv/chess/{secret}", check=False)
         assert "Permission denied" in done.stderr
 
@@ -418,7 +475,7 @@ def test_what_asks_from_the_machine_itself_needs_no_localhost(server: Server) ->
     done = server.install(*OFFLINE)
     assert changes(done)[0] == "$ service supervisord reload"
     assert "The site answers at http://new.example/" in done.stdout
-    assert Server(server.machine, server.code, "new.example").get().status == 200
+    assert replace(server, domain="new.example").get().status == 200
     change(facts, '"new.example"', '"chess.example.org"')
     server.install(*OFFLINE)
     assert server.get().status == 200
@@ -585,7 +642,7 @@ def test_what_nginx_would_refuse_is_refused_before_it_serves(server: Server) -> 
     whole, before = site.read_text(), machine.inside(server.serves)
     nginx = machine.run("sh", "-c", "cat /etc/nginx/snippets/supervisord-*").stdout
     change(site, "charset utf-8;", "charset utf-8")
-    done = machine.run(f"{server.code}/deploy/release.sh", *OFFLINE, check=False)
+    done = server.release(check=False)
     assert done.returncode == 1
     said = (
         r"nginx refuses what is in deploy/nginx: .*\[emerg\] .*/snippets/supervisord-site.conf:\d+"
@@ -619,6 +676,94 @@ def test_a_database_that_it_cannot_write_is_told(server: Server) -> None:
         machine.run("chown", "www-data", f"{folder}/{file}")
         assert server.get("/healthz").status == 200
         eventually(functools.partial(logged, file))
+
+
+@only("postgresql")
+def test_it_counts_the_connections(server: Server) -> None:
+    """Each thread of both masters has one, twice during a release; ten are for others."""
+    machine = server.machine
+    needed = 2 * 2 * 4 * max(1, (os.cpu_count() or 1) // 2) + 10
+    for limit, too_few in ((needed - 1, True), (needed, False)):
+        machine.sql(f"ALTER SYSTEM SET max_connections = {limit}")
+        server.service("restart", name="postgresql")
+        done = server.install(*OFFLINE)
+        assert (f"ALTER SYSTEM SET max_connections = {needed}'" in done.stdout) == too_few
+        assert changes(done) == []
+    machine.sql("ALTER SYSTEM RESET max_connections")
+    server.service("restart", name="postgresql")
+    eventually(server.answers, 20)
+
+
+@only("postgresql")
+def test_its_role_is_let_in_by_the_system_alone(server: Server) -> None:
+    """By the name of its user, without a password; it may make databases, and nothing else."""
+    machine = server.machine
+    rights = "rolcanlogin, rolcreatedb, rolsuper, rolcreaterole, rolreplication, rolbypassrls"
+    role = f"SELECT {rights}, rolpassword FROM pg_authid WHERE rolname = 'www-data'"
+    assert machine.sql(role) == "t|t|f|f|f|f|"
+    assert machine.sql(OWNER) == "www-data"
+    as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    for options in ([], ["--username=www-data"], ["--host=127.0.0.1", "--username=www-data"]):
+        done = machine.run(*as_nobody, "psql", "-w", "chess", *options, check=False)
+        assert done.returncode == 2, done
+    start = f"ls /etc/rc2.d | grep -E '^S..(postgresql|{SERVICE})$'"
+    if machine.init == "sysvinit":
+        first, second = machine.run("sh", "-c", start).stdout.split()
+        assert (first[3:], second[3:], first[:3] < second[:3]) == ("postgresql", SERVICE, True)
+    else:
+        show = ("systemctl", "show", "--property=After", SERVICE)
+        assert "postgresql.service" in machine.run(*show).stdout
+
+
+SERVICE = "supervisord"
+OWNER = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'chess'"
+
+
+@only("postgresql")
+def test_while_postgresql_is_down_nothing_is_touched(server: Server) -> None:
+    """Once it runs again, so does the site, by itself."""
+    machine = server.machine
+
+    def files() -> set[str]:
+        """But for the errors that ADMINS are told."""
+        return {path for path in machine.files() if not path.startswith("srv/chess/var/mails")}
+
+    before, processes = files(), server.processes
+    with stopped(server, "postgresql"):
+        for done in (server.install(*OFFLINE, check=False), server.release(check=False)):
+            assert done.returncode == 1
+            assert "PostgreSQL does not answer at /var/run/postgresql" in done.stderr, done
+        assert server.get("/healthz").status == 503
+    eventually(server.answers, 20)
+    assert server.processes == processes
+    assert files() == before
+
+
+@only("trixie-systemd")
+def test_a_release_that_cannot_be_rehearsed_is_refused(server: Server) -> None:
+    """A role that is gone or may not make databases, a disk too small for the copy."""
+    machine = server.machine
+    before = machine.files()
+
+    def refusal(*before: str) -> str:
+        release = (f"{server.code}/deploy/release.sh", *OFFLINE)
+        done = machine.run(*before, *release, check=False)
+        assert done.returncode == 1, done
+        return done.stderr
+
+    with load(machine, server.serves) as visitors:
+        machine.sql('ALTER ROLE "www-data" NOCREATEDB')
+        assert "The role www-data may not make databases" in refusal()
+        machine.sql('ALTER ROLE "www-data" CREATEDB')
+        small = 'mount -t tmpfs -o size=1m tmpfs /var/lib/postgresql; exec "$@"'
+        said = refusal("unshare", "--mount", "sh", "-ec", small, "sh")
+        assert "the disk of /var/lib/postgresql has 1 MB free" in said
+    assert visitors.failures == []
+    assert len({*visitors.answers}) == 1
+    machine.sql('ALTER ROLE "www-data" RENAME TO gone')
+    assert "PostgreSQL knows no role www-data: " in refusal()
+    machine.sql('ALTER ROLE gone RENAME TO "www-data"')
+    assert machine.files() == before
 
 
 @only("systemd")
@@ -685,10 +830,26 @@ def test_the_nightly_copy_is_whole(server: Server) -> None:
     copies = [*(machine.root / "srv/chess/var/backups").iterdir()]
     assert len(copies) == 2
     for copy in copies:
-        assert (copy / "db.sqlite3").stat().st_mode & 0o777 == 0o600
-        with sqlite3.connect(copy / "db.sqlite3") as database:
+        [database] = (
+            copy / name for name in ("db.sqlite3", "database.dump") if (copy / name).exists()
+        )
+        assert database.stat().st_mode & 0o777 == 0o600
+        assert content_types(machine, database) > 0
+
+
+def content_types(machine: Machine, copy: Path) -> int:
+    """How many rows are in that table of a copy."""
+    if copy.suffix == ".sqlite3":
+        with sqlite3.connect(copy) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            assert database.execute("SELECT count(*) FROM django_content_type").fetchone()[0] > 0
+            return int(database.execute("SELECT count(*) FROM django_content_type").fetchone()[0])
+    machine.sql("CREATE DATABASE tried")
+    restore = ("runuser", "--user=postgres", "--", "pg_restore", "--no-owner", "--dbname=tried")
+    with copy.open("rb") as dump:
+        machine.run(*restore, "--exit-on-error", stdin=dump)
+    rows = machine.sql("SELECT count(*) FROM django_content_type", "tried")
+    machine.sql("DROP DATABASE tried")
+    return int(rows)
 
 
 @pytest.fixture
@@ -770,8 +931,8 @@ def test_a_nightly_copy_that_fails_is_told(server: Server, inbox: Inbox) -> None
     machine.run("chmod", "500", "/srv/chess/var/backups")
     assert machine.run(*backup, check=False).returncode == 1
     machine.run("chmod", "700", "/srv/chess/var/backups")
-    [mail] = inbox.mails
-    assert mail["Subject"] == "[chess.example.org] No copy of the data"
+    subject = "[chess.example.org] No copy of the data"
+    [mail] = [mail for mail in inbox.mails if mail["Subject"] == subject]
     assert "could not be copied ([Errno 13] Permission denied" in mail.get_content()
     assert "The last copy: /srv/chess/var/backups/20" in mail.get_content()
     server.service("start")
@@ -780,14 +941,13 @@ def test_a_nightly_copy_that_fails_is_told(server: Server, inbox: Inbox) -> None
 
 
 @pytest.fixture
-def new_machine(bake: Callable[..., Project]) -> Iterator[Machine]:
+def new_machine(machine: Machine, bake: Callable[..., Project]) -> Iterator[Machine]:
     """Another one, of a newer Debian, on which nothing has been installed."""
-    bind = f"--bind-ro={wheelhouse(bake().path / 'requirements.txt')}:/wheels"
-    with booted(tree("trixie", "systemd"), "systemd", bind) as machine:
-        yield machine
+    with boot(bake, "trixie", "systemd", machine.database) as new:
+        yield new
 
 
-@only("bookworm-systemd")
+@only("bookworm")
 def test_it_moves_to_another_server(
     server: Server, new_machine: Machine, bake: Callable[..., Project]
 ) -> None:
@@ -823,6 +983,15 @@ def test_it_moves_to_another_server(
     assert set(new.processes.values()) == {"www-data"}
     server.machine.run("supervisorctl", "start", "all")
     eventually(server.answers, 20)
+    if server.database == "postgresql":  # the way back leads to an older one
+        new.machine.run(f"{new.code}/deploy/backup.sh")
+        newest = max((new_machine.root / "srv/chess/var/backups").iterdir())
+        shutil.copytree(newest, server.machine.root / CODE[1:] / newest.name)
+        back = (f"{server.code}/deploy/restore.sh", "--yes", f"{CODE}/{newest.name}")
+        done = server.machine.run(*back, check=False)
+        assert done.returncode == 1
+        assert "a PostgreSQL that is newer than the one here has made it" in done.stderr
+        assert server.answers()
 
 
 LOGIN = """
@@ -854,7 +1023,7 @@ def change(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-@only("bookworm-sysvinit", "trixie-systemd")
+@only("bookworm")
 def test_a_changed_address_domain_and_user_change_the_server_whole(server: Server) -> None:
     """Each command refuses, or does its part whole; nginx asks an address that is not loopback."""
     machine, deploy = server.machine, server.machine.root / server.code[1:] / "deploy"
@@ -863,6 +1032,8 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     change(config, "socket = tcp://127.0.0.1:8000", "socket=tcp://10.1.2.3:8200 ; ours")
     change(facts, '"chess.example.org"', '"club.example.org"')
     change(facts, '"www-data"', '"club"')
+    if server.database == "postgresql":
+        machine.sql('CREATE DATABASE neighbour OWNER "www-data"')
     machine.run("ip", "address", "add", "10.1.2.3/32", "dev", "lo")
     serves = machine.inside(server.serves)
 
@@ -896,9 +1067,13 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     done = server.install(*OFFLINE)
     assert "The site answers at http://club.example.org/" in done.stdout
 
-    club = Server(machine, server.code, "club.example.org")
+    club = replace(server, domain="club.example.org")
     eventually(club.answers)
     assert set(club.processes.values()) == {"club"}
+    if server.database == "postgresql":
+        assert machine.sql(OWNER) == "club"
+        assert machine.sql(OWNER.replace("'chess'", "'neighbour'")) == "www-data"
+        machine.sql("DROP DATABASE neighbour")
     owned = "find /srv/chess/var ! -user club; stat -c %G /srv/chess/.env /srv/chess/releases"
     assert machine.run("sh", "-c", owned).stdout == "club\nclub\n"
     assert ("10.1.2.3", 8200) in machine.listeners()
@@ -917,6 +1092,9 @@ def test_a_changed_address_domain_and_user_change_the_server_whole(server: Serve
     server.release()
     server.install(*OFFLINE)
     machine.run("userdel", "club")
+    if server.database == "postgresql":
+        assert machine.sql(OWNER) == "www-data"
+        machine.sql("DROP ROLE club")
     machine.run("sh", "-c", "rm /var/log/nginx/club.example.org.*")
     change(env, "ALLOWED_HOSTS=club.example.org,", "ALLOWED_HOSTS=")
     server.service("restart")
@@ -981,12 +1159,17 @@ def make_certificate(server: Server) -> Path:
     """A certificate where certbot would leave one."""
     live = server.machine.root / "etc/letsencrypt/live" / server.domain
     live.mkdir(parents=True)
-    certificate = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout privkey.pem"
-    names = ("-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{server.domain}")
-    command = [require("openssl"), *certificate.split(), *names, "-out", "fullchain.pem"]
-    subprocess.run(command, cwd=live, check=True, capture_output=True)
+    sign_itself(live, server.domain)
     shutil.copy(live / "fullchain.pem", server.machine.root / TRUSTED)
     return live
+
+
+def sign_itself(folder: Path, name: str) -> None:
+    """Makes fullchain.pem and privkey.pem."""
+    certificate = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout privkey.pem"
+    names = ("-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{name}")
+    command = [require("openssl"), *certificate.split(), *names, "-out", "fullchain.pem"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 # What the visitors trust
@@ -1152,9 +1335,16 @@ def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> Non
     assert "My site" in server.get("/").text
     assert set(other.processes.values()) == {"blogger"}
     as_blogger = ("setpriv", "--reuid=blogger", "--regid=blogger", "--clear-groups")
-    secret = machine.run(*as_blogger, "cat", "/srv/chess/var/db.sqlite3", check=False)
-    assert "Permission denied" in secret.stderr
-    for number, file in enumerate((".env", "var/db.sqlite3")):
+    if server.database == "sqlite":
+        secrets = [".env", "var/db.sqlite3"]
+        secret = machine.run(*as_blogger, "cat", "/srv/chess/var/db.sqlite3", check=False)
+    else:
+        secrets = [".env"]
+        secret = machine.run(
+            *as_blogger, "psql", "chess", "--command=TABLE django_session", check=False
+        )
+    assert "ermission denied" in secret.stderr
+    for number, file in enumerate(secrets):
         link = f"var/static/{number}.txt"
         machine.run(*as_blogger, "ln", "-s", f"/srv/chess/{file}", f"/srv/blog/{link}")
         assert other.get(f"/static/{number}.txt").status == 403
@@ -1174,7 +1364,10 @@ def test_two_sites_do_not_touch_each_other(server: Server, other: Server) -> Non
         f"{other.code}/deploy/install.sh", "--uninstall", "--service", "blog", input="no\n"
     )
     assert "The data stays in /srv/blog." in done.stdout
-    assert (machine.root / "srv/blog/var/db.sqlite3").exists()
+    if server.database == "sqlite":
+        assert (machine.root / "srv/blog/var/db.sqlite3").exists()
+    else:
+        assert {"database blog", "role blogger"} <= machine.files()
 
     # Its data lies elsewhere, another site of nginx is broken, a third has a name that goes on.
     machine.run("sh", "-ec", "mv /srv/blog/var /var/lib/blog; ln -s /var/lib/blog /srv/blog/var")
@@ -1225,6 +1418,88 @@ def test_a_venv_whose_python_was_replaced_is_mended(server: Server) -> None:
     assert server.answers()
     server.service("status")
     machine.run("rm", "-r", "/srv/chess/venvs/old")
+
+
+# A server that nobody reaches without TLS and a password
+FAR = f"""
+pg_createcluster 17 far --port=5433
+cd /etc/postgresql/17/far
+sed 's/^host /hostssl /' pg_hba.conf >hba
+cat hba >pg_hba.conf
+cp {CODE}/fullchain.pem {CODE}/privkey.pem .
+chown postgres: privkey.pem
+cat >conf.d/far.conf <<END
+listen_addresses = '127.0.0.2'
+ssl_cert_file = '$PWD/fullchain.pem'
+ssl_key_file = '$PWD/privkey.pem'
+END
+echo 'hostssl all all 127.0.0.2/32 scram-sha-256' >>pg_hba.conf
+echo '127.0.0.2 db.example.org' >>/etc/hosts
+pg_ctlcluster 17 far start
+"""
+FAR_URL = (
+    "postgresql://club:p%40ss%2Fword@db.example.org:5433/club"
+    "?sslmode=verify-full&sslrootcert=/etc/postgresql/17/far/fullchain.pem"
+)
+# Runs a command, and keeps what whoever is on the machine may read of all commands meanwhile.
+WATCHED = f"""
+while :; do cat /proc/[0-9]*/cmdline || :; sleep 0.02; done >>{CODE}/seen 2>/dev/null &
+"$@"
+kill $!
+"""
+
+
+@only("trixie-systemd")
+def test_a_server_on_another_host_is_taken_as_it_is(
+    server: Server, bake: Callable[..., Project]
+) -> None:
+    """By TLS and a password, which no list of processes shows; nothing is made or dropped there."""
+    machine = server.machine
+    before = machine.files()
+    folder = machine.root / CODE[1:]
+    sign_itself(folder, "db.example.org")
+    machine.run("sh", "-ec", FAR)
+    make = "CREATE ROLE club LOGIN CREATEDB PASSWORD 'p@ss/word'; CREATE DATABASE club OWNER club"
+    machine.sql(make, port=5433)
+    there = {"club", "postgres", "template0", "template1"}
+    answers = {"project_slug": "club", "domain_name": "club.example.org", "run_user": "club"}
+    club = put(machine, bake, **answers, bind="127.0.0.1:8200", web_interface="off")
+
+    env = machine.root / "srv/club/.env"
+    env.parent.mkdir()
+    example = (machine.root / club.code[1:] / ".env.example").read_text()
+    env.touch(0o600)
+    env.write_text(example.replace("DATABASE_URL=", f"DATABASE_URL={FAR_URL}"))
+    club.install("--service", "club", *OFFLINE)
+    eventually(club.answers)
+    with load(machine, club.serves) as visitors:
+        release = (f"{club.code}/deploy/release.sh", *OFFLINE)
+        machine.run("sh", "-ec", WATCHED, "sh", *release)
+        machine.run("sh", "-ec", WATCHED, "sh", f"{club.code}/deploy/backup.sh")
+        seen = (folder / "seen").read_text()
+    assert visitors.failures == []
+    assert "pg_dump" in seen
+    assert "ss/word" not in seen
+    sessions = "pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'club'"
+    assert machine.sql(f"SELECT bool_and(ssl) FROM {sessions}", port=5433) == "t"
+
+    copy = max((machine.root / "srv/club/var/backups").iterdir())
+    assert content_types(machine, copy / "database.dump") > 0
+    machine.run(f"{club.code}/deploy/restore.sh", "--yes", copy.name)
+    eventually(club.answers)
+
+    change(env, "p%40ss", "p%40st")
+    done = machine.run(*release, check=False)
+    assert done.returncode == 1
+    assert "password authentication failed" in done.stderr
+    assert "p%40st" not in done.stderr
+    assert "p@st" not in done.stderr
+    club.install("--uninstall", "--service", "club", "--yes")
+    names = machine.sql("SELECT datname FROM pg_database", port=5433).split()
+    assert {*names} == there
+    machine.run("pg_dropcluster", "--stop", "17", "far")
+    machine.run("rm", "-r", "/etc/postgresql/17/far")
+    assert machine.files() == before
 
 
 @only("bookworm-systemd")
@@ -1316,14 +1591,15 @@ def status_for_a_foreign_page() -> int:
 
 @only("bookworm-sysvinit", "trixie-systemd")
 def test_an_old_version_becomes_todays(
-    server: Server, files_before: set[str], short_folder: Path
+    server: Server, files_before: set[str], short_folder: Path, bake: Callable[..., Project]
 ) -> None:
     """Its code, its service, its site of nginx, as if nothing else had ever been there."""
     machine = server.machine
     code = machine.root / server.code[1:]
     today, wheels = code.with_name("today"), code.with_name("wheels")
     old = bake_old(Path(tempfile.mkdtemp(dir=short_folder)), **CHESS, install_dir="/srv/chess")
-    code.rename(today)
+    shutil.rmtree(code)
+    shutil.copytree(bake(**CHESS, install_dir="/srv/chess").path, today)  # with SQLite, as OLD
     shutil.copytree(old.path, code)
     shutil.copytree(wheelhouse(old.path / "requirements.txt"), wheels)
     # These two have not changed since.

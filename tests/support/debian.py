@@ -25,8 +25,8 @@ from .waiting import eventually
 
 T = TypeVar("T")
 
-# Debian 12 and 13.
-SUITES = ("bookworm", "trixie")
+# Those of Debian 12 and 13.
+PYTHONS = ("3.11", "3.13")
 # What a Debian server has besides its essential packages.
 PACKAGES = "adduser,ca-certificates,cron,dbus,logrotate,nginx-light,procps,python3,python3-venv,systemd-sysv"
 TO_SYSVINIT = """
@@ -34,6 +34,15 @@ mount -t proc proc /proc
 apt-get update
 apt-get install -y --allow-remove-essential --no-install-recommends sysvinit-core systemd-sysv-
 apt-get purge -y --allow-remove-essential systemd
+"""
+# With a cluster that starts at the next boot.
+WITH_POSTGRESQL = """
+mount -t proc proc /proc
+apt-get update
+echo 'exit 101' >/usr/sbin/policy-rc.d
+chmod +x /usr/sbin/policy-rc.d
+apt-get install -y --no-install-recommends postgresql
+rm /usr/sbin/policy-rc.d
 """
 # Debian's own daily work, systemd's and cron's: at midnight it would change files under a test.
 NO_DAILY_WORK = """
@@ -51,6 +60,7 @@ MORTAL = [
 CODE = "/usr/local/src"
 # Seconds between two requests of a visitor: some processor is left to what they visit.
 REST = 0.04
+IPV6_LOOPBACK = f"{0:024}01000000"  # as /proc/net/tcp6 has it
 CLONE_NEWNET = 0x40000000  # setns(2)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOGIN = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
@@ -123,10 +133,9 @@ mount -t overlay overlay -o "$options" "$1/root"
 """
 
 
-def tree(suite: str, init: str) -> list[Path]:
-    """The layers of a Debian of this suite with this init system, made once."""
-    recipe = f"{PACKAGES}{TO_SYSVINIT}"
-    digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
+def tree(suite: str, init: str, database: str = "sqlite") -> list[Path]:
+    """The layers of a Debian of this suite with this init system and this database, made once."""
+    digest = digest_of(f"{PACKAGES}{TO_SYSVINIT}")
     with locked(f"{suite}-{digest}") as base:
         if not base.exists():
             script = f"""
@@ -134,23 +143,40 @@ debootstrap --variant=minbase --include={PACKAGES} {suite} "$1" {mirror()} ||
     {{ tail -n 20 "$1/debootstrap/debootstrap.log"; exit 1; }}
 """
             make(base, "sh", "-ec", script, "sh")
-        if init == "systemd":
-            return [base]
-        layer = base.with_suffix(".sysvinit")
-        if not layer.exists():
-            script = f'{overlay([base])} chroot "$1/root" sh -ec {shlex.quote(TO_SYSVINIT)}'
-            environment = {**LOGIN, "DEBIAN_FRONTEND": "noninteractive"}
-            make(layer, "sh", "-ec", script, "sh", env=environment)
-        return [layer / "disk", base]
+        layers = [base]
+        if init == "sysvinit":
+            layers = with_layer(layers, base.with_suffix(".sysvinit"), TO_SYSVINIT)
+        if database == "postgresql":
+            layer = f"{base.name}-{init}-{digest_of(WITH_POSTGRESQL)}.postgresql"
+            layers = with_layer(layers, base.with_name(layer), WITH_POSTGRESQL)
+        return layers
+
+
+def digest_of(recipe: str) -> str:
+    return hashlib.sha256(recipe.encode()).hexdigest()[:8]
+
+
+def with_layer(below: list[Path], layer: Path, recipe: str) -> list[Path]:
+    """These layers and, on top, what the recipe changes in them."""
+    if not layer.exists():
+        script = f'{overlay(below)} chroot "$1/root" sh -ec {shlex.quote(recipe)}'
+        environment = {**LOGIN, "DEBIAN_FRONTEND": "noninteractive"}
+        make(layer, "sh", "-ec", script, "sh", env=environment)
+    return [layer / "disk", *below]
 
 
 def wheelhouse(requirements: Path) -> Path:
-    """A folder with the site's packages: the machines have no network."""
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:8]
+    """A folder with the site's packages, for each of PYTHONS: the machines have no network."""
+    digest = digest_of(requirements.read_text() + " ".join(PYTHONS))
     with locked(f"wheels-{digest}") as wheels:
         if not wheels.exists():
             pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes")
-            make(wheels, *pip, "--only-binary", ":all:", "-r", str(requirements), "-d")
+            options = ("--only-binary", ":all:", "-r", str(requirements), "-d")
+            download = "".join(
+                f'{shlex.join((*pip, "--python-version", python, *options))} "$1"\n'
+                for python in PYTHONS
+            )
+            make(wheels, "sh", "-ec", download, "sh")
         return wheels
 
 
@@ -158,7 +184,7 @@ def packages(suite: str, *names: str) -> Path:
     """A folder with packages of Debian: the machines have no network."""
     if suite not in Path("/etc/os-release").read_text():
         lack(f"apt gets packages of {suite} on a machine of that suite")
-    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:8]
+    digest = digest_of(" ".join(names))
     with locked(f"{suite}-packages-{digest}") as folder:
         if not folder.exists():
             download = f'cd "$1"; apt-get download {shlex.join(names)}'
@@ -292,7 +318,7 @@ class Machine:
             return thread.submit(function).result()
 
     def listeners(self) -> set[tuple[str, int]]:
-        """Where programs listen by TCP: (IPv4 address, or any for IPv6, port)."""
+        """Where programs listen by TCP: (IPv4 address, ::1, or any for the rest of IPv6, port)."""
         found = set()
         for family in ("tcp", "tcp6"):
             for line in Path(f"/proc/{self.pid}/net/{family}").read_text().splitlines()[1:]:
@@ -300,13 +326,15 @@ class Machine:
                 host, port = local.split(":")
                 if state == "0A":
                     octets = [str(octet) for octet in reversed(bytes.fromhex(host))]
-                    found.add((".".join(octets) if family == "tcp" else "any", int(port, 16)))
+                    ipv6 = "::1" if host == IPV6_LOOPBACK else "any"
+                    found.add((".".join(octets) if family == "tcp" else ipv6, int(port, 16)))
         return found
 
     def files(self) -> set[str]:
-        """Every path of its disk but those that come and go by themselves."""
+        """Every path of its disk but those that come and go by themselves; and PostgreSQL's names."""
         left_out = (
             *("dev", "proc", "run", "sys", "tmp", "var/tmp"),
+            *("var/lib/postgresql", "var/log/postgresql"),
             *("var/lib/systemd", "var/log/dmesg", "var/log/journal", "var/log/nginx/access.log"),
             CODE.removeprefix("/"),
         )
@@ -316,9 +344,26 @@ class Machine:
             found |= {str(here / name) for name in (*folders, *files)}
             folders[:] = [name for name in folders if str(here / name) not in left_out]
         of_sqlite = ("-shm", "-wal")
-        return {
+        return self.databases_and_roles() | {
             path for path in found if not path.startswith(left_out) and not path.endswith(of_sqlite)
         }
+
+    @property
+    def database(self) -> str:
+        """The kind that a site finds here."""
+        return "postgresql" if (self.root / "usr/bin/psql").exists() else "sqlite"
+
+    def databases_and_roles(self) -> set[str]:
+        if self.database == "sqlite":
+            return set()
+        names = "SELECT 'database ' || datname FROM pg_database UNION "
+        return {*self.sql(f"{names} SELECT 'role ' || rolname FROM pg_roles").splitlines()}
+
+    def sql(self, statements: str, database: str = "postgres", port: int = 5432) -> str:
+        """What PostgreSQL's administrator gets; each statement is a transaction of its own."""
+        psql = ("psql", "-AtqX", "-vON_ERROR_STOP=1", f"--dbname={database}", f"--port={port}")
+        done = self.run("runuser", "--user=postgres", "--", *psql, input=statements)
+        return done.stdout.strip()
 
 
 @contextmanager

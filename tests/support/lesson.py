@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from .documents import Document, typed
 from .git import GIT_AUTHOR
 from .nginx import DOMAIN
 from .ports import free_port
+from .postgresql import Cluster
 from .project import Project, Site
 from .service_files import name_folder
 from .template import ROOT
@@ -84,6 +85,9 @@ def write_files(project: Project, chapter: str) -> None:
 class Reader(Site):
     """Somebody with a home folder, who types what stands in the lesson. As root: another user."""
 
+    # What leads bootstrap.sh to a PostgreSQL
+    variables: dict[str, str] = field(default_factory=dict)
+
     @property
     def home(self) -> Path:
         return self.path.parent
@@ -91,7 +95,8 @@ class Reader(Site):
     @property
     def environment(self) -> dict[str, str]:
         path = f"{self.home}/uv:{SYSTEM}"
-        return {**ENVIRONMENT, **GIT_AUTHOR, "HOME": str(self.home), "PATH": path}
+        home = {"HOME": str(self.home), "PATH": path}
+        return {**ENVIRONMENT, **GIT_AUTHOR, **self.variables, **home}
 
     def run(self, *command: str, **options: Any) -> Run:
         options.setdefault("env", self.environment)
@@ -160,7 +165,9 @@ class Reader(Site):
 
 
 @contextmanager
-def reader(bake: Callable[..., Project], folder: Path, **answers: str) -> Iterator[Reader]:
+def reader(
+    bake: Callable[..., Project], folder: Path, cluster: Cluster | None = None, **answers: str
+) -> Iterator[Reader]:
     """A project as a newcomer has it: nothing of it was run."""
     home = Path(tempfile.mkdtemp(prefix="r", dir=folder))
     port, web_port = free_port(), free_port()
@@ -178,7 +185,8 @@ def reader(bake: Callable[..., Project], folder: Path, **answers: str) -> Iterat
     home.chmod(0o755)
     if AS_USER:
         subprocess.run(["chown", "-R", USER, home], check=True)
-    reader = Reader(home / "lesson", port, web_port)
+    variables = cluster.environment if cluster else {}
+    reader = Reader(home / "lesson", port, web_port, variables)
     try:
         yield reader
     finally:

@@ -16,6 +16,7 @@ PARTS = (
     "{{cookiecutter.project_slug}}",
 )
 LANGUAGES = ("en", "fr")
+DATABASES = ("sqlite", "postgresql")
 READMES = {"en": "README.md", "fr": "README.fr.md"}
 
 

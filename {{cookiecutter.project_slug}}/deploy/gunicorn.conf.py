@@ -40,6 +40,11 @@ preload_app = True
 timeout = 20
 graceful_timeout = 30
 
+#% if cookiecutter.database == "postgresql"
+#: A query of a page waits 5 seconds for what another has locked, and takes 15 in all (in milliseconds; libpq reads it): then the visitor is asked to come again, before this is a hang. Commands of manage.py have no such limits.
+raw_env = ["PGOPTIONS=-c lock_timeout=5000 -c statement_timeout=15000"]
+
+#% endif
 #: Replace each worker from time to time, so that a memory leak stays small; not all at once.
 max_requests = 10_000
 max_requests_jitter = 1_000

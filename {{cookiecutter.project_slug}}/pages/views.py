@@ -1,16 +1,24 @@
 """_("The pages of the site.")"""
 
+#% if cookiecutter.database == "sqlite"
 import errno
+#% endif
 import logging
 import os
 import sys
+#% if cookiecutter.database == "sqlite"
 from pathlib import Path
+#% endif
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 from csp.decorators import csp_replace
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
+#% if cookiecutter.database == "postgresql"
+from django.db import Error, InterfaceError, OperationalError
+#% else
 from django.db import Error, connection
+#% endif
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views import defaults
@@ -56,8 +64,12 @@ def healthz(request):
     """_("Says whether the site works: 200, or 503 with the reason in the log only.")"""
     try:
         ContentType.objects.exists()
+#% if cookiecutter.database == "postgresql"
+    except Error:
+#% else
         require_writable(connection.settings_dict["NAME"])
     except (Error, OSError):
+#% endif
         logger.exception(_py("The database does not answer."))
         return HttpResponse("unavailable\n", status=503, content_type="text/plain")
     #: Which release it is, this machine alone is told; by a UNIX socket there is no address.
@@ -66,6 +78,12 @@ def healthz(request):
     return HttpResponse(text, content_type="text/plain")
 
 
+#% if cookiecutter.database == "postgresql"
+def server_error(request):
+    """_("Django's page; or one for what passes: PostgreSQL is down, full, or busy with others.")"""
+    if not isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        return defaults.server_error(request)
+#% else
 def require_writable(database):
     """_("SQLite writes into these files and beside them.")"""
     #: Only asked: to write would mean to wait for whoever is writing.
@@ -78,6 +96,7 @@ def server_error(request):
     """_("Django's page; or one that says that others have been writing for too long.")"""
     if "database is locked" not in str(sys.exc_info()[1]):
         return defaults.server_error(request)
+#% endif
     #: Without the request: it could ask the database for the user.
     response = render(None, "503.html", status=503)
     response.headers["Retry-After"] = "10"

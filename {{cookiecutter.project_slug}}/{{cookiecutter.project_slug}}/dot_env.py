@@ -55,6 +55,23 @@ class DotEnv(environ.Env):
             self.refuse(text, name=var)
         return found
 
+#% if cookiecutter.database == "postgresql"
+    def database(self, var):
+        """_("Django's settings of the database that DATABASE_URL names.")"""
+        url, config = self(var), {}
+        try:
+            #: Of a URL that it does not know, django-environ would print the password.
+            if re.match("postgres(ql)?://", url):
+                config = self.db_url_config(url)
+        except (ImproperlyConfigured, ValueError):
+            pass
+        if not config.get("NAME"):
+            text = _py("{file}: write {name} as postgresql:///NAME, or as postgresql://USER:PASSWORD@HOST/NAME with %40 for @ and the like in USER and PASSWORD.")
+            self.refuse(text, name=var)
+        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+        return config
+
+#% endif
     def email(self, var):
         """_("The settings of Django's that EMAIL_URL stands for.")"""
         try:

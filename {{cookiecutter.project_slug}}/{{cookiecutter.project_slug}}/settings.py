@@ -89,6 +89,16 @@ TEMPLATES = [
 os.umask(0o027)
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 
+#% if cookiecutter.database == "postgresql"
+DATABASES = {
+    "default": {
+        **env.database("DATABASE_URL"),
+        #: A connection for each request would cost more than the queries; one that the server has closed meanwhile is opened anew. No pool of Django's ("pool" in OPTIONS): what a master opens before it forks, two workers would share.
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+#% else
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
@@ -104,6 +114,7 @@ DATABASES = {
         },
     }
 }
+#% endif
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"

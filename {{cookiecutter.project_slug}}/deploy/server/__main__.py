@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).absolute().parents[1])
 
 from server import environment
-from server.commands import Failed, complain
+from server.commands import Failed, Interrupted, complain
 
 
 def interrupt(number, frame):
@@ -19,12 +19,12 @@ def interrupt(number, frame):
 
 def main(command, *words):
     os.umask(0o022)
-    environment.keep(environment.SITE + environment.PACKAGES)
+    environment.keep(environment.COMMANDS)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
         importlib.import_module(f"server.{command}").main(words)
-    except (Failed, OSError) as failure:
+    except (Failed, OSError, Interrupted) as failure:
         complain(failure)
         sys.exit(getattr(failure, "code", 1))
     except KeyboardInterrupt:

@@ -3,14 +3,15 @@
 import os
 import re
 import shutil
-import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 
 from . import mails
 from .commands import Failed, lock, run, say, step
+from .database import FILE
 from .options import Parser
-from .site_folder import DATABASE, own_site, same_files
+from .releases import serving
+from .site_folder import own_site, same_files
 from .site_user import SiteUser
 
 PROGRAM = "deploy/backup.sh"
@@ -25,32 +26,34 @@ def main(words):
     text = _py("Copies the data of the site on this server into a folder of var/backups; the site goes on.")
     Parser(PROGRAM, text).parse(words)
     site = own_site()
-    user = SiteUser(site.var)
+    site.user = SiteUser(site.var)
+    #: The copies hold secrets: they are for the site's user alone.
+    os.umask(0o077)
     try:
-        copy = copy_as(user, site)
+        copy = copy_data(site)
     except Failed:
-        send_mails(user, site)
+        send_mails(site)
         raise
     say(_py("The copy is {copy}"), copy=copy)
 
 
-def copy_as(user, site):
+def copy_data(site):
     #: Root's copies would be in the way of the next night's.
-    with user.touches_files():
-        #: They hold secrets: they are for the site's user alone.
-        os.umask(0o077)
+    with site.user.touches_files():
         lock(
             site.var / "backup.lock",
             _py("Another copy is being made in {folder}: wait until it has ended."),
             folder=site.backups,
         )
-        try:
-            with step(_py("Copying the data")):
-                copy = make_copy(site)
-        except Failed as failure:
+    try:
+        with step(_py("Copying the data")):
+            copy = make_copy(site)
+    except Failed as failure:
+        with site.user.touches_files():
             note(site, failure)
             tell_of_failure(site, failure)
-            raise
+        raise
+    with site.user.touches_files():
         note(site, copy)
         tell_of_success(site, copy)
     return copy
@@ -58,48 +61,25 @@ def copy_as(user, site):
 
 def make_copy(site):
     """_("It gets its name when it is whole; the older ones go last.")"""
-    new = site.backups / "unfinished"
+    new, user = site.backups / "unfinished", site.user
     try:
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        copy_database(site.var / DATABASE, new / DATABASE)
-        if site.media.exists():
-            same_files(site.media, new / "media", shutil.copy2)
-        shutil.copyfile(site.path / ".env", new / "env")
-        copy = new.rename(new.with_name(time.strftime("%Y-%m-%d-%H%M%S")))
-        remove_old(site)
-    except (OSError, sqlite3.Error) as error:
+        with user.touches_files():
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(parents=True)
+        serving(site).database.copy(new / FILE)
+        with user.touches_files():
+            if site.media.exists():
+                same_files(site.media, new / "media", shutil.copy2)
+            shutil.copyfile(site.path / ".env", new / "env")
+            copy = new.rename(new.with_name(time.strftime("%Y-%m-%d-%H%M%S")))
+            remove_old(site)
+    except (OSError, Failed) as error:
         text = _py("The data of {folder} could not be copied ({reason}). The copies that are there stay.")
         raise Failed(text, folder=site.path, reason=error) from None
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        with user.touches_files():
+            shutil.rmtree(new, ignore_errors=True)
     return copy
-
-
-def copy_database(source, copy):
-    """_("SQLite's own way: unlike cp, it copies a database that is being written to as it stood at one moment.")"""
-    with (
-        closing(sqlite3.connect(read_only(source), uri=True)) as live,
-        closing(sqlite3.connect(copy)) as target,
-    ):
-        live.backup(target)
-        #: One file, which needs no other beside it
-        target.execute("PRAGMA journal_mode=DELETE")
-    require_whole(copy)
-
-
-def require_whole(database):
-    """_("sqlite3.Error: it is damaged, or no database of the site.")"""
-    with closing(sqlite3.connect(read_only(database), uri=True)) as opened:
-        [found, *_] = opened.execute("PRAGMA integrity_check").fetchone()
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
-        opened.execute("SELECT * FROM django_migrations")
-
-
-def read_only(database):
-    """_("Where there is none, SQLite would make an empty one.")"""
-    return f"{database.as_uri()}?mode=ro"
 
 
 def copies(site):
@@ -150,9 +130,9 @@ def tell_of_success(site, copy):
         mails.put(site.var, subject, text.format(copy=copy))
 
 
-def send_mails(user, site):
+def send_mails(site):
     """_("At once, for supervisord may not run; what cannot be sent waits for it.")"""
     current = site.current
     command = (current / "venv/bin/python", current / "deploy/server", "mail_sender")
     with suppress(Failed, OSError), step(_py("Telling ADMINS")):
-        run(*command, **user.options())
+        run(*command, **site.user.options())

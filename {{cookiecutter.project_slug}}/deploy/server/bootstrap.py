@@ -1,14 +1,22 @@
 """_("Sets the site up where its code lies: venv, secrets, database, static files. Only what is missing is done.")"""
 
 import hashlib
+#% if cookiecutter.database == "postgresql"
+import json
+#% endif
 import os
 import shutil
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+#% if cookiecutter.database == "postgresql"
+from . import postgresql, preflight, secret_files
+from .commands import Failed, complain, lock, run, run_into, say, step
+#% else
 from . import preflight, secret_files
 from .commands import Failed, complain, lock, run_into, say, step
+#% endif
 from .options import Parser
 from .supervisord_conf import SupervisordConf, shown
 from .venvs import Venv, can
@@ -81,16 +89,21 @@ def write_local_conf(port):
 
 
 def set_up(config, options):
-    venv = wanted_venv(options.dev)
-    if not venv.is_complete():
-        make_venv(venv, options)
+#% if cookiecutter.database == "postgresql"
+    new_url = partial(postgresql.new_url, CODE, {})
+    secrets = {".env": partial(secret_files.write_env, DATABASE_URL=new_url)}
+#% else
     secrets = {".env": secret_files.write_env}
+#% endif
     if config.web_interface:
         secrets["deploy/web_interface.conf"] = secret_files.write_password
     for name, write in secrets.items():
         with writing(CODE / name):
             write(CODE / name)
     secret_files.say_what_is_new(CODE / ".env", CODE / ".env.example")
+    venv = wanted_venv(options.dev)
+    if not venv.is_complete():
+        make_venv(venv, options)
     prepare_site(venv)
 
 
@@ -126,8 +139,14 @@ def prepare_site(venv):
     """_("Migrates the database and collects the static files, where that is due.")"""
     tasks = []
     manage = (venv.python, "manage.py")
+#% if cookiecutter.database == "postgresql"
+    require_database(manage)
+    if not can(*manage, "migrate", "--check"):
+        tasks.append("migrate")
+#% else
     if not (VAR / "db.sqlite3").exists() or not can(*manage, "migrate", "--check"):
         tasks.append("migrate")
+#% endif
     sources = fingerprint(venv)
     collected = COLLECTED.read_text() if COLLECTED.exists() else ""
     if collected != sources or not MANIFEST.exists():
@@ -141,6 +160,16 @@ def prepare_site(venv):
             COLLECTED.write_text(sources)
 
 
+#% if cookiecutter.database == "postgresql"
+def require_database(manage):
+    """_("What Django itself would say of one that it cannot reach has a page of traceback.")"""
+    said = run(*manage, "shell", "--no-imports", "-c", postgresql.CONNECTION)
+    _, _, variables = json.loads(said.splitlines()[-1])
+    server = postgresql.Server({"env": os.environ | variables})
+    server.require_answer(variables.get("PGDATABASE", postgresql.MAINTENANCE))
+
+
+#% endif
 def fingerprint(venv):
     """_("Of the static files of every app; the settings and the venv tell which apps there are. Their times tell nothing: a copy may keep old ones.")"""
     digest = hashlib.sha256(venv.stamp.read_bytes())

@@ -26,6 +26,10 @@ class Failed(Exception):
         self.code = code
 
 
+class Interrupted(BaseException):
+    """_("A signal ends the command: no failure that somebody knows how to deal with.")"""
+
+
 def say(text, end="\n", **values):
     """_("Shows it at once. Where the terminal is gone, the command goes on.")"""
     line = (text.format(**values) if values else text) + end
@@ -56,8 +60,8 @@ def step(text, **values):
     signal.setitimer(signal.ITIMER_REAL, 1, 1)
     try:
         yield
-    except (Failed, OSError) as error:
-        failure = error if isinstance(error, Failed) else Failed(str(error))
+    except (Failed, OSError, Interrupted) as error:
+        failure = Failed(str(error)) if isinstance(error, OSError) else error
         failure.step = text
         raise failure from None
     finally:
@@ -95,6 +99,17 @@ def started(command, output, **options):
             raise
         finally:
             process.terminate()
+
+
+@contextmanager
+def uninterrupted():
+    """_("A signal that comes within the block takes effect at its end.")"""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def run_into(output, *command, **options):

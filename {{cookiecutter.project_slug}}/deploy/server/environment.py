@@ -20,6 +20,12 @@ PACKAGES = """
     UV_NO_INDEX UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS UV_KEYRING_PROVIDER
     UV_HTTP_*
 """
+#: For the commands, which start all of these
+COMMANDS = SITE + PACKAGES
+#% if cookiecutter.database == "postgresql"
+#: And for PostgreSQL's programs: where this machine's server listens
+COMMANDS += "PGHOST PGPORT"
+#% endif
 
 
 def passes(name, variables):

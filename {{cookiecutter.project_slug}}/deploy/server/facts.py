@@ -6,5 +6,9 @@ FOLDER = {{ cookiecutter.install_dir | python }}
 USER = {{ cookiecutter.run_user | python }}
 #: The host name that visitors ask for
 DOMAIN = {{ cookiecutter.domain_name | idna | python }}
+#% if cookiecutter.database == "postgresql"
+#: The name of its database, where that is made for it
+DATABASE = "{{ cookiecutter.project_slug }}"
+#% endif
 #: supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf has it
 GROUP = "gu-{{ cookiecutter.project_slug }}"

@@ -6,7 +6,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+#% if cookiecutter.database == "postgresql"
+from . import https, nginx, roles
+#% else
 from . import https, nginx
+#% endif
 from .changes import Changes
 from .commands import Failed, say, step
 from .facts import DOMAIN, FOLDER, USER
@@ -62,10 +66,16 @@ def parse(words):
 
 def install(changes, service, options):
     require_machine(service)
+#% if cookiecutter.database == "postgresql"
+    roles.require_usable()
+#% endif
     mended = mend_venv(changes, options)
     if SITE.current.exists() and not (mended and changes.dry_run):
         require_settings()
     make_user(changes)
+#% if cookiecutter.database == "postgresql"
+    roles.make_role(changes)
+#% endif
     give_to_user(changes, service)
     make_folders(changes)
     make_first_release(changes, options)
@@ -108,6 +118,9 @@ def give_to_user(changes, service):
     group = account().pw_gid if account() else USER
     for path in filter(Path.exists, (*SECRETS, SITE.releases)):
         changes.run("chgrp", group, path)
+#% if cookiecutter.database == "postgresql"
+    roles.give_to_user(changes, SITE.var.owner())
+#% endif
     inside = sorted(SITE.var.iterdir())
     changes.run("chown", "-R", "--no-dereference", f"{USER}:", *inside)
     changes.run("chown", f"{USER}:", SITE.var)
@@ -215,6 +228,9 @@ def say_where(service):
         say(text)
         say(f"  certbot certonly --nginx -d {DOMAIN} --deploy-hook 'nginx -s reload'")
         say(f"  deploy/install.sh --service {service.name}")
+#% if cookiecutter.database == "postgresql"
+    roles.say_too_few_connections()
+#% endif
     if service.command in service.obsolete:
         text = _py("supervisorctl is that of Debian's package here. The site's: {command}")
         say(text, command=SITE.current / "venv" / "bin" / "supervisorctl")

@@ -49,6 +49,10 @@ def require_place():
 
 def require_packages():
     missing = [name for name in ("nginx", "cron") if not shutil.which(name)]
+#% if cookiecutter.database == "postgresql"
+    if not shutil.which("psql"):
+        missing.append("postgresql")
+#% endif
     if missing:
         text = _py("Some programs are missing: sudo apt install {names}")
         raise Failed(text, names=" ".join(missing))

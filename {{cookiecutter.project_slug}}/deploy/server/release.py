@@ -5,13 +5,16 @@ import filecmp
 import os
 import signal
 import time
+#% if cookiecutter.database == "postgresql"
+from contextlib import ExitStack
+#% endif
 from pathlib import Path
 
 from . import code, preflight
-from .commands import Failed, complain, say, step
+from .commands import Failed, Interrupted, complain, say, step
 from .facts import FOLDER
 from .options import Parser, folder
-from .releases import Release
+from .releases import Release, serving
 from .service import Service, installed_as
 from .site_folder import CODE, MIGRATIONS_STAY, NAME, SiteFolder, target
 from .site_user import SiteUser
@@ -44,6 +47,10 @@ def parse(words):
     parser.flag("--list", help=_py("show the releases that are kept"))
     text = _py("put this release into service again, or the one that served before")
     parser.value("--rollback", _py("NAME"), text, nargs="?", const="")
+#% if cookiecutter.database == "postgresql"
+    text = _py("rehearse on the tables without their rows, where the database is too large to copy")
+    parser.flag("--rehearse-schema", help=text)
+#% endif
     text = _py("the folder of the site, by default") + f" {FOLDER}"
     parser.value("--into", _py("DIR"), text, Path(FOLDER), type=folder)
     parser.packages()
@@ -82,7 +89,7 @@ def release(options):
             roll_back(site, old)
         else:
             make_release(site, config, options)
-    except (Failed, OSError) as failure:
+    except (Failed, OSError, Interrupted) as failure:
         handle_signals(signal.SIG_IGN)
         complain(failure)
         site.clean_up()
@@ -129,7 +136,9 @@ def make_release(site, config, options):
     """_("Until the second migration, the site and its data stay untouched.")"""
     new = Release(site, time.strftime(NAME, time.gmtime()))
     require_same_addresses(site, config)
-    needed = NEEDED_MEGABYTES + site.database_megabytes()
+    needed = NEEDED_MEGABYTES
+    if site.current.exists():
+        needed += serving(site).database.megabytes()
     preflight.require_space(site.path, needed, PROGRAM)
     site.begin(new.name)
     names = code.files(CODE)
@@ -138,8 +147,27 @@ def make_release(site, config, options):
     site.write_secrets(new)
     with step(_py("Making the venv, or taking the one that fits")):
         new.make_venv(options)
+#% if cookiecutter.database == "postgresql"
+    with ExitStack() as copy:
+        with step(_py("Rehearsal: copying the database")):
+            new.use_rehearsal()
+            copy.enter_context(new.database.rehearsal(options.rehearse_schema))
+        rehearse(site, new)
+#% else
     with step(_py("Rehearsal: copying the database")):
         new.use_rehearsal()
+        new.database.rehearse()
+    rehearse(site, new)
+#% endif
+    with step(_py("Migrating the database")):
+        new.use_var()
+        new.manage("migrate", "--no-input")
+    with step(_py("Publishing the static files")):
+        new.publish_static_files()
+    put_in_service(site, new)
+
+
+def rehearse(site, new):
     with step(_py("Rehearsal: checking the settings")):
         warnings = new.check()
         if service := service_of(site):
@@ -152,14 +180,14 @@ def make_release(site, config, options):
         say(misfit)
     with step(_py("Rehearsal: collecting the static files")):
         new.manage("collectstatic", "--no-input")
+#% if cookiecutter.database == "postgresql"
+    if new.database.schema_only:
+        text = _py("Not tried, as the copy has no rows: migrations that change rows, what the rows may refuse, and the home page.")
+        say(text)
+        return
+#% endif
     with step(_py("Rehearsal: asking for the home page")):
         new.ask_for_pages()
-    with step(_py("Migrating the database")):
-        new.use_var()
-        new.manage("migrate", "--no-input")
-    with step(_py("Publishing the static files")):
-        new.publish_static_files()
-    put_in_service(site, new)
 
 
 def roll_back(site, old):
@@ -240,4 +268,4 @@ def handle_signals(handler):
 def interrupt(number, frame):
     #: Whoever presses Ctrl-C twice does not interrupt the way back.
     handle_signals(signal.SIG_IGN)
-    raise Failed(_py("It was interrupted."))
+    raise Interrupted(_py("It was interrupted."))

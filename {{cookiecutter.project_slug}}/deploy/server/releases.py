@@ -14,9 +14,10 @@ from functools import cached_property
 
 from . import code, preflight, schema
 from .commands import Failed, last_lines, run, started
+from .database import Database
 from .facts import DOMAIN
 from .probes import ask, listens
-from .site_folder import CODE, DATABASE, link, same_files, target
+from .site_folder import CODE, link, same_files, target
 from .supervisord_conf import SupervisordConf
 from .venvs import PYTHON, Venv
 
@@ -27,11 +28,6 @@ WARNING = re.compile(r"^.+?: \(\w+\.\w+\) .+(?:\n\t.+)*", re.MULTILINE)
 WARNINGS = ".warnings"
 GUNICORN = ("--config", "deploy/gunicorn.conf.py")
 
-COPY_DATABASE = """
-import sqlite3, sys
-source, copy = map(sqlite3.connect, sys.argv[1:])
-source.backup(copy)
-"""
 #: For manage.py shell: a name under which the site answers
 FIRST_HOST = """
 from django.conf import settings
@@ -47,6 +43,10 @@ class Release:
         self.name = release
         self.path = folder.releases / release
         self.user = folder.user
+#% if cookiecutter.database == "postgresql"
+        #: What its commands get besides the site's environment
+        self.variables = {}
+#% endif
 
     def copy_code(self, names):
         self.path.mkdir()
@@ -86,18 +86,20 @@ class Release:
 
     def python(self, *words):
         """_("Runs a command of the release's Python as the site's user.")"""
-        return run(
-            self.path / "venv" / "bin" / "python",
-            *words,
-            cwd=self.path,
-            **self.user.options(),
-        )
+        return run(self.path / "venv" / "bin" / "python", *words, **self.options())
+
+    def options(self):
+        options = {"cwd": self.path, **self.user.options()}
+#% if cookiecutter.database == "postgresql"
+        options["env"] |= self.variables
+#% endif
+        return options
 
     def manage(self, *words):
         return self.python("manage.py", *words)
 
     def use_rehearsal(self):
-        """_("Gives the release a var/ of its own, with a copy of the database and all uploads.")"""
+        """_("Gives the release a var/ of its own, with all uploads.")"""
         rehearsal = self.folder.rehearsal
         with self.user.touches_files():
             (rehearsal / "log").mkdir(parents=True)
@@ -105,20 +107,12 @@ class Release:
             if self.folder.media.exists():
                 same_files(self.folder.media, rehearsal / "media", os.symlink)
         link(self.path / "var", "../../var/rehearsal")
-        database = self.folder.var / DATABASE
-        if database.exists():
-            self.python("-c", COPY_DATABASE, database, rehearsal / database.name)
 
     def rehearse_migrations(self):
         """_("Returns what the release that serves cannot live with.")"""
-        database = self.folder.rehearsal / DATABASE
-        with self.user.touches_files():
-            before = schema.read(database)
+        before = self.database.columns()
         self.manage("migrate", "--no-input")
-        with self.user.touches_files():
-            after = schema.read(database)
-        old = Release(self.folder, target(self.folder.current))
-        return schema.misfits(before, after, old)
+        return schema.misfits(before, self.database.columns(), serving(self.folder))
 
     def use_var(self):
         with self.user.touches_files():
@@ -141,10 +135,9 @@ class Release:
         address = str(self.folder.rehearsal / "gunicorn.sock")
         host = self.host()
         gunicorn = ("venv/bin/gunicorn", *GUNICORN, "--bind", f"unix:{address}")
-        options = {"cwd": self.path, **self.user.options()}
         with (
             tempfile.TemporaryFile() as output,
-            started(gunicorn, output, **options) as process,
+            started(gunicorn, output, **self.options()) as process,
         ):
             while not listens(address):
                 if process.poll() is not None:
@@ -179,6 +172,10 @@ class Release:
     def config(self):
         return SupervisordConf(self.path)
 
+    @cached_property
+    def database(self):
+        return Database(self)
+
     def host(self):
         """_("A name under which the site answers.")"""
         return self.manage("shell", "--no-imports", "-c", FIRST_HOST)
@@ -194,3 +191,8 @@ class Release:
         host = self.host()
         for _ in range(VERIFYING_CONNECTIONS):
             self.require_name(ask(self.config.site, "/healthz", host))
+
+
+def serving(folder):
+    """_("The release that serves.")"""
+    return Release(folder, target(folder.current))

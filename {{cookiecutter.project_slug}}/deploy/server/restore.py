@@ -2,22 +2,19 @@
 
 import os
 import shutil
-import signal
-import sqlite3
 import time
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from . import preflight
-from .backup import copies, require_whole
+from .backup import copies
 from .commands import Failed, confirmed, say, step
+from .database import FILE, Restoration
 from .options import Parser
-from .releases import Release
-from .site_folder import DATABASE, own_site, target
+from .releases import serving
+from .site_folder import own_site
 
 PROGRAM = "deploy/restore.sh"
-#: The database, and what SQLite has beside it as long as it is open
-FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 #: Free space beyond what comes back
 NEEDED_MEGABYTES = 50
 
@@ -52,13 +49,13 @@ def restore(site, copy, yes):
     sizes = [path.stat().st_size for path in (copy.database, *uploads)]
     needed = NEEDED_MEGABYTES + sum(sizes) // 10**6
     preflight.require_space(site.path, needed, PROGRAM)
-    release = Release(site, target(site.current))
-    new = site.var / "restored"
+    release = serving(site)
+    restoration = Restoration(release.database, copy)
     replaced = site.backups / time.strftime("%Y-%m-%d-%H%M%S-replaced")
     values = {"folder": site.path, "copy": copy.path, "replaced": replaced}
     try:
         with step(_py("Checking the copy")):
-            copy.bring_database(new)
+            restoration.bring()
         text = _py("Replace the data of {folder} by the copy {copy}? What is there now is kept in {replaced}. [y/N] ")
         if not yes and not confirmed(text, **values):
             raise Failed(_py("Nothing has changed."))
@@ -66,10 +63,9 @@ def restore(site, copy, yes):
             for path in uploads:
                 copy.bring(path, copy.place_of(path))
         with step(_py("Replacing the database: visitors wait")), stopped(site):
-            replace_database(site, release, new, replaced)
+            restoration.replace(replaced)
     finally:
-        with site.user.touches_files():
-            shutil.rmtree(new, ignore_errors=True)
+        restoration.clean_up()
     if running(site):
         with step(_py("Asking whether the site answers")):
             release.verify()
@@ -83,7 +79,7 @@ class Copy:
     def __init__(self, site, name):
         path = site.backups / name
         self.path = path if path.exists() else Path(name).absolute()
-        self.database = self.path if self.path.is_file() else self.path / DATABASE
+        self.database = self.path if self.path.is_file() else self.path / FILE
         self.media = self.path / "media"
         self.site = site
         if not self.database.is_file():
@@ -119,25 +115,6 @@ class Copy:
             with goal.open("xb") as new:
                 shutil.copyfileobj(old, new)
 
-    def bring_database(self, folder):
-        """_("One whose last changes stand in a file beside it becomes one file.")"""
-        user, database = self.site.user, folder / DATABASE
-        with user.touches_files():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700)
-        for name in FILES[:2]:
-            source = self.database.with_name(name.replace(DATABASE, self.database.name))
-            if source.exists():
-                self.bring(source, folder / name)
-        try:
-            with user.touches_files(), closing(sqlite3.connect(database)) as new:
-                new.execute("PRAGMA journal_mode=DELETE")
-                require_whole(database)
-                database.chmod(0o640)
-        except sqlite3.Error as error:
-            text = _py("{copy} is damaged, or no copy of a site ({reason}): take another.")
-            raise Failed(text, copy=self.path, reason=error) from None
-
 
 @contextmanager
 def stopped(site):
@@ -159,36 +136,3 @@ def running(site):
         return []
     lines = map(str.split, site.ask_supervisord("status").splitlines())
     return [name for name, state, *_ in lines if state not in ("STOPPED", "EXITED")]
-
-
-def replace_database(site, release, new, replaced):
-    """_("The code that serves may be younger than the copy: it migrates it.")"""
-    with site.user.touches_files():
-        site.backups.mkdir(mode=0o700, exist_ok=True)
-        replaced.mkdir(mode=0o700)
-    try:
-        exchange(site, new, replaced)
-        release.manage("migrate", "--no-input")
-    except BaseException:
-        exchange(site, replaced, new)
-        with site.user.touches_files():
-            replaced.rmdir()
-        raise
-
-
-def exchange(site, source, goal):
-    """_("Moves the site's database to a folder, and that of another here. By renames, which no signal interrupts: a database with another's -wal would be damaged.")"""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        with site.user.touches_files():
-            move_database(site.var, goal)
-            move_database(source, site.var)
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-
-
-def move_database(folder, goal):
-    for name in FILES:
-        if (folder / name).exists():
-            (folder / name).rename(goal / name)

@@ -1,17 +1,9 @@
 """_("What the migrations of a release change in the database that the release which serves cannot live with.")"""
 
 import json
-import sqlite3
-from contextlib import closing
 
-from .backup import read_only
 from .commands import Failed
 
-#: Of each column: must a row have a value there, and does the database have one of its own?
-COLUMNS = """
-SELECT t.name, c.name, c."notnull" AND NOT c.pk, c.dflt_value IS NOT NULL
-FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'
-"""
 GONE = _py("Warning: {name} goes from the database, and {release}, which serves, still uses it: until it is replaced, and after a way back, it fails there. Remove it in a later release than the code that uses it.")
 REQUIRED = _py("Warning: {name} must have a value, and {release}, which serves, may give it none: until it is replaced, and after a way back, it cannot save there. Give the field db_default, or null=True.")
 #: For manage.py shell: the tables that the code knows, and their columns
@@ -25,17 +17,8 @@ print(json.dumps([(each.db_table, field.column)
 """
 
 
-def read(database):
-    """_("(table, column): (must have a value, has a default). Empty without a database.")"""
-    if not database.exists():
-        return {}
-    with closing(sqlite3.connect(read_only(database), uri=True)) as opened:
-        rows = opened.execute(COLUMNS)
-        return {(table, column): tuple(rest) for table, column, *rest in rows}
-
-
 def misfits(before, after, old):
-    """_("In sentences, what the release that serves will fail at: it goes on until the new one serves, and comes back by --rollback.")"""
+    """_("Between the columns as Database.columns() gives them: in sentences, what the release that serves will fail at: it goes on until the new one serves, and comes back by --rollback.")"""
     if after == before or not before:
         return []
     try:

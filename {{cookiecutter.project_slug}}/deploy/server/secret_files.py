@@ -14,12 +14,18 @@ def new_secret():
     return "".join(secrets.choice(letters) for _ in range(64))
 
 
-def write_env(env, group=None, example=None):
-    """_("The example, as a rule the one beside it, with a secret key of its own.")"""
-    if not env.exists():
-        example = example or env.with_name(".env.example")
-        text = example.read_text(encoding="utf-8")
-        write(env, text.replace("\nSECRET_KEY=", f"\nSECRET_KEY={new_secret()}"), group)
+def write_env(env, group=None, example=None, **made):
+    """_("The example, as a rule the one beside it, with a secret key of its own and what else is made for it; one that is there gets what has no value in it.")"""
+    made = {"SECRET_KEY": new_secret, **made}
+    if env.exists() and not os.access(env, os.R_OK):
+        return
+    source = env if env.exists() else example or env.with_name(".env.example")
+    old = text = source.read_text(encoding="utf-8", errors="surrogateescape")
+    for name, make in made.items():
+        if (empty := f"\n{name}=\n") in text:
+            text = text.replace(empty, f"\n{name}={make()}\n")
+    if not env.exists() or text != old:
+        write(env.resolve(), text, group)
 
 
 def say_what_is_new(env, example):

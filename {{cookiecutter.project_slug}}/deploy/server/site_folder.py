@@ -6,17 +6,22 @@ import os
 import shutil
 import subprocess
 from contextlib import suppress
+#% if cookiecutter.database == "postgresql"
+from functools import partial
+#% endif
 from pathlib import Path
 
+#% if cookiecutter.database == "postgresql"
+from . import postgresql, secret_files
+#% else
 from . import secret_files
+#% endif
 from .commands import Failed, lock, run, say, step
 from .facts import FOLDER, GROUP
 from .probes import listens
 from .site_user import SiteUser
 
 CODE = Path(__file__).resolve().parents[2]
-#: The name of the database in var/, and in a copy of the data
-DATABASE = "db.sqlite3"
 #: Releases that stay, to look at or to copy from
 KEPT_RELEASES = 5
 #: The name of a release is the time when it was made (UTC).
@@ -145,10 +150,6 @@ class SiteFolder:
                 if not (self.releases / manifest.name).exists():
                     shutil.rmtree(manifest)
 
-    def database_megabytes(self):
-        database = self.var / DATABASE
-        return database.stat().st_size // 10**6 if database.exists() else 0
-
     def is_running(self):
         """_("Whether supervisord is at the other end of its socket.")"""
         return listens(self.var / "ctl.sock")
@@ -181,7 +182,12 @@ class SiteFolder:
         """_("They stand outside the releases, which share them.")"""
         group = self.user.account.pw_gid if self.user.switched else None
         example = release.path / ".env.example"
+#% if cookiecutter.database == "postgresql"
+        made = partial(postgresql.new_url, self.path, self.user.options())
+        secret_files.write_env(self.path / ".env", group, example, DATABASE_URL=made)
+#% else
         secret_files.write_env(self.path / ".env", group, example)
+#% endif
         secret_files.say_what_is_new(self.path / ".env", example)
         if release.config.web_interface:
             secret_files.write_password(self.path / "web_interface.conf", group)

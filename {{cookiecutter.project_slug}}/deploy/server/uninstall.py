@@ -2,7 +2,11 @@
 
 import pwd
 
+#% if cookiecutter.database == "postgresql"
+from . import nginx, roles
+#% else
 from . import nginx
+#% endif
 from .commands import Failed, confirmed, say
 from .facts import FOLDER, USER
 from .machine import SECRETS, SITE
@@ -19,6 +23,10 @@ def uninstall(changes, service, options):
         text = _py("Nothing is installed in {folder}.")
         raise Failed(text, folder=FOLDER)
     with_data = options.yes or wants_data_removed()
+#% if cookiecutter.database == "postgresql"
+    if with_data:
+        roles.require_usable()
+#% endif
     service.remove(changes)
     for name in FILES:
         changes.remove(SITE.path / name)
@@ -37,6 +45,9 @@ def wants_data_removed():
 
 
 def remove_data(changes):
+#% if cookiecutter.database == "postgresql"
+    roles.remove(changes)
+#% endif
     changes.remove_folder(SITE.var)
     for path in (*SECRETS, *nginx.logs()):
         changes.remove(path)
