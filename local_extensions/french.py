@@ -471,6 +471,7 @@ FRENCH: dict[str, str] = {
         "Les requêtes en cours s'achèvent ; un nouveau supervisord peut avoir besoin du port"
         " entre-temps."
     ),
+    "Those whose time came meanwhile": "Ceux dont le temps est venu entre-temps",
     "A thread that fails ends the worker, and gunicorn starts another.": (
         "Un thread qui échoue met fin au worker, et gunicorn en lance un autre."
     ),
@@ -492,6 +493,7 @@ FRENCH: dict[str, str] = {
     "gunicorn's own timeout is for the worker as a whole.": (
         "Le timeout de gunicorn vaut pour le worker entier."
     ),
+    "Each once.": "Chacun une fois.",
     "This request hangs, and its worker ends: %s": (
         "Cette requête est bloquée, et son worker finit : %s"
     ),
@@ -2325,9 +2327,11 @@ FRENCH: dict[str, str] = {
         "Les dépendances sont complètes : pip n'a pas à en chercher d'autres (--no-deps)."
         " compileall compile plus vite que pip."
     ),
-    "pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.": (
-        "Depuis 22.3, pip remplit d'autres venvs que le sien (--python), et y installe aussi un"
-        " pip."
+    "pip fills other venvs than its own by this file, and installs a pip there too. Its "
+    "option --python does so in a second process, which would go on when the first is killed.": (
+        "pip remplit d'autres venvs que le sien par ce fichier, et y installe aussi un pip. Son "
+        "option --python le fait dans un second processus, qui continuerait quand le premier est "
+        "tué."
     ),
     "Making the venv": "Création du venv",
     "Installing the requirements": "Installation des dépendances",
@@ -2361,6 +2365,9 @@ FRENCH: dict[str, str] = {
     ),
     "[install] counts more than [global], and a variable more than both.": (
         "[install] l'emporte sur [global], et une variable sur les deux."
+    ),
+    "That of PYTHON's own pip; None where it has none, or one before 22.3.": (
+        "Celui du pip de PYTHON même ; None s'il n'en a pas, ou un d'avant 22.3."
     ),
     "Whether the command runs without an error.": "Dit si la commande s'exécute sans erreur.",
     # deploy/server/{% if cookiecutter.database == 'postgresql' %}database.py{% endif %}

@@ -345,6 +345,9 @@ def pushed():
         "PersistentScheduler.tick": "hasattr(PersistentScheduler, 'tick')",
         "PersistentScheduler.max_interval": "PersistentScheduler.max_interval > 0",
     },
+PIP: Probes = (
+    "import pip, pathlib",
+    {"__pip-runner__.py": "pathlib.Path(pip.__file__).with_name('__pip-runner__.py').exists()"},
 )
 PYTHON: Probes = (
     "import os, sys, threading",
@@ -370,7 +373,7 @@ options = {option.name for option in cli.main.params}
         },
     },
 )
-PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, CELERY, PYTHON, COOKIECUTTER)
+PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, CELERY, PIP, PYTHON, COOKIECUTTER)
 NAMES = [name for _, expressions in PROBES for name in expressions]
 
 # Prints the names whose expression is not true.

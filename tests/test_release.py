@@ -655,7 +655,7 @@ def test_killed_at_each_step(server: Server) -> None:
 
 
 def test_after_a_release_that_was_interrupted_the_next_one_begins_at_once(server: Server) -> None:
-    """Also where pip, of which there are two, waits for an index that says nothing."""
+    """Also where pip waits for an index that says nothing."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -132,6 +132,8 @@ class Worker(SyncWorker):
         while len(self.visitors) > len(self.hung()) and time.monotonic() < deadline:
             self.notify()
             time.sleep(0.02)
+        #: Those whose time came meanwhile
+        self.give_hung_up()
 
     def serve(self):
         thread = threading.get_ident()
@@ -185,8 +187,11 @@ class Worker(SyncWorker):
         ]
 
     def give_hung_up(self):
+        """_("Each once.")"""
         stacks = sys._current_frames()
         for thread, visitor in self.hung():
+            if visitor.waiting_since == -math.inf:
+                continue
             stack = "".join(traceback.format_stack(stacks.get(thread)))
             self.log.critical(
                 _py("This request hangs, and its worker ends: %s"),

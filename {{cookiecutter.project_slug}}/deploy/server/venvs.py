@@ -105,10 +105,9 @@ class Venv:
         #: The requirements are complete: pip need not look for more (--no-deps). compileall is faster than pip at compiling.
         install = ("install", "--no-deps", "--no-compile", "--no-input")
         install += ("--disable-pip-version-check", *source)
-        #: pip fills other venvs than its own from 22.3 on (--python), and installs a pip there too.
-        new_pip = 'import pip; exit(tuple(map(int, pip.__version__.split(".")[:2])) < (22, 3))'
-        if can(PYTHON, "-c", new_pip):
-            pip = (PYTHON, "-m", "pip", "--python", self.python)
+        #: pip fills other venvs than its own by this file, and installs a pip there too. Its option --python does so in a second process, which would go on when the first is killed.
+        if runner := runner_of_pip():
+            pip = (self.python, runner)
             venv = (PYTHON, "-m", "venv", "--without-pip", self.path)
             text = _py("Making the venv")
         else:
@@ -176,6 +175,15 @@ def with_index_alone(pip, words):
             os.environ.setdefault(name, ast.literal_eval(value))
     os.environ["PIP_CONFIG_FILE"] = os.devnull
     yield from (*pip, *words)
+
+
+def runner_of_pip():
+    """_("That of PYTHON's own pip; None where it has none, or one before 22.3.")"""
+    with suppress(Failed):
+        pip = Path(run(PYTHON, "-c", "import pip; print(pip.__file__)"))
+        runner = pip.with_name("__pip-runner__.py")
+        return runner if runner.exists() else None
+    return None
 
 
 def can(*command):
