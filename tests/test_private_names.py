@@ -292,32 +292,11 @@ CELERY: Probes = (
     """
 import inspect
 from celery.beat import PersistentScheduler
-from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import Channel, MultiChannelPoller, QoS, Transport
-from kombu.utils.json import loads
 
 def calls(name, *functions):
     return all(name in inspect.getsource(function) for function in functions)
-
-class Client:
-    def lpush(self, queue, message):
-        self.pushed = queue, message
-
-class Kept(Channel):
-    def __init__(self):
-        pass
-
-def pushed():
-    # As a task is: to a queue, by the way that has no name.
-    client, channel = Client(), Kept()
-    channel.conn_or_acquire = lambda: __import__("contextlib").nullcontext(client)
-    channel._get_message_priority = lambda message, reverse: 0
-    channel._maybe_update_queues_expire = lambda *words: None
-    channel._q_for_pri = lambda queue, priority: queue
-    message = {"properties": {"delivery_info": {"exchange": "", "routing_key": "celery"}}}
-    channel._put("celery", message)
-    return client.pushed
 """,
     {
         "TRANSPORT_ALIASES": "TRANSPORT_ALIASES['redis'] == 'kombu.transport.redis:Transport'",
@@ -340,11 +319,13 @@ def pushed():
         ),
         "unacked": "Channel.unacked_key == 'unacked'",
         "delivery_info": (
-            "loads(pushed()[1])['properties']['delivery_info']['routing_key'] == pushed()[0]"
+            "calls(\"['delivery_info'].update(\", Channel._inplace_augment_message)"
+            " and calls('routing_key=routing_key', Channel._inplace_augment_message)"
         ),
         "PersistentScheduler.tick": "hasattr(PersistentScheduler, 'tick')",
         "PersistentScheduler.max_interval": "PersistentScheduler.max_interval > 0",
     },
+)
 PIP: Probes = (
     "import pip, pathlib",
     {"__pip-runner__.py": "pathlib.Path(pip.__file__).with_name('__pip-runner__.py').exists()"},
