@@ -3525,13 +3525,13 @@ FRENCH: dict[str, str] = {
     "How many tasks wait, and for how long: as the broker knows it.": (
         "Combien de tâches attendent, et depuis quand : comme le sait le courtier."
     ),
-    "The list with what a worker has just taken: broker.py": (
-        "La liste de ce qu'un worker vient de prendre : broker.py"
-    ),
     "Tasks that wait, seconds that the oldest has waited, and tasks that the worker has "
     "taken: those it does, and those that are to be tried again later.": (
         "Les tâches en attente, les secondes d'attente de la plus ancienne, et les tâches que le "
         "worker a en main : celles qu'il fait, et celles à retenter plus tard."
+    ),
+    "The list with what a worker has just taken out of a queue: broker.py.": (
+        "La liste de ce qu'un worker vient de prendre dans une file : broker.py."
     ),
     "A client of its own, which waits no longer than a second.": (
         "Un client à part, qui n'attend pas plus d'une seconde."
@@ -3903,8 +3903,8 @@ FRENCH: dict[str, str] = {
         "Demande la tâche suivante, et l'attend une seconde."
     ),
     "The answer has come.": "La réponse est venue.",
-    "Puts everything that was taken into the queues, where nobody is at it.": (
-        "Remet dans les files tout ce qui a été pris, quand personne n'y travaille."
+    "Puts everything that was taken into these queues again, where nobody is at it.": (
+        "Remet dans ces files tout ce qui a été pris, quand personne n'y travaille."
     ),
     # <slug>/{% if cookiecutter.tasks == 'celery' %}celery.py{% endif %}
     "Tasks that no page waits for: Celery, as the settings say. supervisord runs its worker "

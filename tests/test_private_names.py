@@ -291,6 +291,7 @@ DJANGO: Probes = (
 CELERY: Probes = (
     """
 import inspect
+from celery import Celery
 from celery.beat import PersistentScheduler
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import Channel, MultiChannelPoller, QoS, Transport
@@ -318,10 +319,7 @@ def calls(name, *functions):
             "[*inspect.signature(QoS.restore_visible).parameters] == ['self', 'start', 'num', 'interval']"
         ),
         "unacked": "Channel.unacked_key == 'unacked'",
-        "delivery_info": (
-            "calls(\"['delivery_info'].update(\", Channel._inplace_augment_message)"
-            " and calls('routing_key=routing_key', Channel._inplace_augment_message)"
-        ),
+        "amqp.queues.consume_from": "[*Celery('x').amqp.queues.consume_from] == ['celery']",
         "PersistentScheduler.tick": "hasattr(PersistentScheduler, 'tick')",
         "PersistentScheduler.max_interval": "PersistentScheduler.max_interval > 0",
     },
