@@ -20,8 +20,9 @@ pytestmark = pytest.mark.slow
 
 # Seconds between two tasks of beat
 EACH = 5
-# Seconds, where the settings say 20, 300 and 330
+# Seconds, where the settings say 900, 20, 300 and 330; and a look each 10 seconds instead of 100
 SHORT = {
+    '"visibility_timeout": 900': '"visibility_timeout": 15, "unacked_restore_throttle": 1',
     "SOFT_SHUTDOWN_TIMEOUT = 20": "SOFT_SHUTDOWN_TIMEOUT = 2",
     "SOFT_TIME_LIMIT = 300": "SOFT_TIME_LIMIT = 3",
     "TASK_TIME_LIMIT = 330": "TASK_TIME_LIMIT = 5",
