@@ -3933,6 +3933,7 @@ FRENCH: dict[str, str] = {
         "La met dans la file une fois enregistré ce qu'écrit la page. Si le courtier n'est pas "
         "là, le journal dit quelle tâche c'était, et la page continue."
     ),
+    "%s could not be queued, with %s and %s.": "%s n'a pu être mise dans la file, avec %s et %s.",
     "What a broker's URL begins with names it; Redis is asked as broker.py says.": (
         "Le début de l'URL d'un courtier le nomme ; on demande à Redis comme le dit broker.py."
     ),
