@@ -3882,6 +3882,9 @@ FRENCH: dict[str, str] = {
     "%d tasks wait, the oldest for %d seconds: see var/log/worker.log.": (
         "%d tâches attendent, la plus ancienne depuis %d secondes : voyez var/log/worker.log."
     ),
+    "Called at its end: the next one need not wait.": (
+        "Appelée à sa fin : le suivant n'a pas à attendre."
+    ),
     # <slug>/{% if cookiecutter.tasks == 'celery' %}broker.py{% endif %}
     "Redis as the broker of Celery, without the moment in which a task is nowhere.": (
         "Redis comme courtier de Celery, sans l'instant où une tâche n'est nulle part."

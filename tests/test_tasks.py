@@ -299,7 +299,7 @@ def test_strangers_are_not_told(site: Site, tasks: Tasks) -> None:
     assert site.get("/queuez").text == "waiting 0\noldest 0\ntaken 0\n"
     ask = (
         "from django.test import Client;"
-        " print(Client().get('/queuez', REMOTE_ADDR='192.0.2.1').status_code)"
+        " print(Client(SERVER_NAME='localhost').get('/queuez', REMOTE_ADDR='192.0.2.1').status_code)"
     )
     assert tasks.shell(ask) == "404\n"
     assert site.python("manage.py", "queue").stdout == "0 waiting, the oldest for 0 s; 0 taken\n"
