@@ -15,6 +15,10 @@ from support.waiting import eventually
 pytestmark = pytest.mark.slow
 
 REST = 0.1
+NOT_HERE = """import sys
+if VAR.name == "var" and "worker" in sys.argv:
+    sys.exit("Not here")
+"""
 
 
 def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
@@ -133,10 +137,8 @@ def test_a_worker_that_does_not_come_up_takes_the_release_back(
     assert done.returncode == 1
     assert done.stderr.endswith(f"{before} serves as before.\n")
     assert tasks.runs() == states
-    # One that only the worker meets
-    settings = edit(
-        "shop/settings.py", "CELERY_WORKER_CONCURRENCY = 2", "CELERY_WORKER_CONCURRENCY = 'two'"
-    )
+    # One that no rehearsal meets
+    settings = edit("shop/settings.py", "LOGGING = {", f"{NOT_HERE}\n\nLOGGING = {{")
     with tasks.thousand("a worker that does not come up"):
         done = server.release(add_task, settings, check=False)
     assert "did not come up" in done.stderr
