@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shlex
 import shutil
 import signal
@@ -168,12 +169,18 @@ def with_layer(below: list[Path], layer: Path, recipe: str) -> list[Path]:
 
 
 def wheelhouse(requirements: Path) -> Path:
-    """A folder with the site's packages, for each of PYTHONS: the machines have no network."""
-    digest = digest_of(requirements.read_text() + " ".join(PYTHONS))
-    with locked(f"wheels-{digest}") as wheels:
+    """A folder with the site's packages, for each of PYTHONS: the machines have no network.
+
+    Also those that this very Python need not have: Debian 12 has 3.11.2.
+    """
+    text = re.sub(r" ; [^\\]+", " ", requirements.read_text())
+    digest = digest_of(text + " ".join(PYTHONS))
+    with locked(f"wheels-{digest}") as wheels, tempfile.NamedTemporaryFile("w") as every:
         if not wheels.exists():
+            every.write(text)
+            every.flush()
             pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes")
-            options = ("--only-binary", ":all:", "-r", str(requirements), "-d")
+            options = ("--only-binary", ":all:", "-r", every.name, "-d")
             download = "".join(
                 f'{shlex.join((*pip, "--python-version", python, *options))} "$1"\n'
                 for python in PYTHONS
