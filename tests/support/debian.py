@@ -173,7 +173,7 @@ def wheelhouse(requirements: Path) -> Path:
 
     Also those that this very Python need not have: Debian 12 has 3.11.2.
     """
-    text = re.sub(r" ; [^\\]+", " ", requirements.read_text())
+    text = re.sub(r" ; python_full_version < '\d+\.\d+\.\d+' ", " ", requirements.read_text())
     digest = digest_of(text + " ".join(PYTHONS))
     with locked(f"wheels-{digest}") as wheels, tempfile.NamedTemporaryFile("w") as every:
         if not wheels.exists():
