@@ -4,6 +4,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import re
 import pwd
 import re
 import shlex
@@ -346,7 +347,8 @@ class Machine:
         return found
 
     def files(self) -> set[str]:
-        """Every path of its disk but those that come and go by themselves; and PostgreSQL's names."""
+        """Every path of its disk but those that come and go by themselves, as a site's mails to
+        ADMINS do; and PostgreSQL's names."""
         left_out = (
             *("dev", "proc", "run", "sys", "tmp", "var/tmp"),
             *("var/lib/postgresql", "var/log/postgresql"),
@@ -358,9 +360,11 @@ class Machine:
             here = Path(folder).relative_to(self.root)
             found |= {str(here / name) for name in (*folders, *files)}
             folders[:] = [name for name in folders if str(here / name) not in left_out]
-        of_sqlite = ("-shm", "-wal")
+        by_themselves = re.compile(r"-shm$|-wal$|/var/mails($|/)|/var/alerts\.(json|new)$")
         return self.databases_and_roles() | {
-            path for path in found if not path.startswith(left_out) and not path.endswith(of_sqlite)
+            path
+            for path in found
+            if not path.startswith(left_out) and not by_themselves.search(path)
         }
 
     @property
