@@ -4,8 +4,8 @@ import ctypes
 import fcntl
 import hashlib
 import os
-import re
 import pwd
+import re
 import shlex
 import shutil
 import subprocess
