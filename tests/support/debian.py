@@ -4,7 +4,6 @@ import ctypes
 import fcntl
 import hashlib
 import os
-import re
 import pwd
 import re
 import shlex
