@@ -194,7 +194,7 @@ def test_every_answer_has_a_rule_and_a_good_example() -> None:
     questions = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     names = [name for name in questions if not name.startswith("_")]
     assert list(RULES) == list(EXAMPLES) == list(VALUES) == names
-    assert len(names) <= 13
+    assert len(names) <= 14
     assert set(questions["__prompts__"]) == set(names)
     assert problems(EXAMPLES) == []
 

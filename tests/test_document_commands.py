@@ -100,7 +100,7 @@ class Newcomer:
         if line.startswith("cookiecutter "):
             # The template is fetched anew, where it was before.
             again = "\n" if (self.home / ".cookiecutters").exists() else ""
-            answers = f"{again}{self.language}\n" + 12 * "\n"
+            answers = f"{again}{self.language}\n" + 13 * "\n"
             command = ["script", "--quiet", "--return", "--command", line, "/dev/null"]
         done = subprocess.run(
             command,

@@ -310,7 +310,7 @@ def calls(name, *functions):
             "calls('_queue_cycle.consume(', Channel._brpop_start)"
             " and calls('_queue_cycle.rotate(', Channel._brpop_read)"
         ),
-        "Channel.brpop_timeout": "Channel.brpop_timeout == 1",
+        "Channel.brpop_timeout": "Transport.brpop_timeout == 1 and calls('self.brpop_timeout =', Channel.__init__)",
         "Channel.conn_or_acquire": "calls('conn_or_acquire', Channel._size)",
         "Channel.connection_errors": "calls('connection_errors', Channel._brpop_read)",
         "Transport._deliver": "calls('self.connection._deliver(loads(', Channel._brpop_read)",

@@ -12,6 +12,7 @@ BY_PARAMETER = ("test_debian", "test_document_commands", "test_life", "test_pyth
 # processors; what takes less than three is not here. The longest parts begin first.
 SECONDS = {
     "test_release": (0, 699),
+    "test_tasks": (0, 600),
     "test_debian[bookworm-systemd]": (0, 573),
     "test_debian[bookworm-sysvinit]": (0, 559),
     "test_debian[trixie-systemd]": (0, 525),
@@ -19,6 +20,7 @@ SECONDS = {
     "test_lesson": (5, 394),
     "test_bootstrap": (0, 338),
     "test_lesson_troubles": (0, 199),
+    "test_tasks_release": (0, 200),
     "test_postgresql_data": (0, 197),
     "test_supervisor_plugin": (0, 197),
     "test_mail": (0, 183),
