@@ -3889,25 +3889,34 @@ FRENCH: dict[str, str] = {
     "Redis as the broker of Celery, without the moment in which a task is nowhere.": (
         "Redis comme courtier de Celery, sans l'instant où une tâche n'est nulle part."
     ),
-    'Celery\'s own way takes a task out of its queue, and then notes in "unacked" that it '
+    "Celery's own way takes a task out of its queue, and then notes in \"unacked\" that it "
     "is being done: a worker that is killed between both has lost it. Here Redis moves it "
     "into another list, in one step; it leaves that once it is noted. What is left there by "
-    "a worker that was killed goes back to the queue: take_back() in celery.py.": (
-        "Celery, de lui-même, ôte une tâche de sa file, puis note dans « unacked » qu'elle est "
-        "en cours : un worker tué entre les deux l'a perdue. Ici Redis la déplace dans une autre "
-        "liste, d'un seul coup ; elle en sort une fois notée. Ce qu'un worker tué y a laissé "
-        "retourne dans la file : take_back() dans celery.py."
+    "a worker that was killed, or whose connection was lost, goes back to the queue.": (
+        "La façon propre à Celery sort une tâche de sa file, puis note dans \"unacked\" qu'elle "
+        "est en cours : un worker tué entre les deux l'a perdue. Ici Redis la déplace dans une "
+        "autre liste, en une seule étape ; elle en sort une fois notée. Ce qu'y laisse un worker "
+        "tué, ou dont la connexion s'est perdue, retourne dans la file."
     ),
     "Asks one queue at a time, where a worker has several: Redis moves nothing out of many.": (
         "Demande à une file à la fois, si un worker en a plusieurs : Redis ne déplace rien hors "
         "de plusieurs."
     ),
+    "Of this process: queues that were asked, and whose answer has not been dealt with": (
+        "De ce processus : les files interrogées, dont la réponse n'a pas encore été traitée"
+    ),
     "Asks for the next task, and waits a second for one.": (
         "Demande la tâche suivante, et l'attend une seconde."
     ),
+    "The connection was lost, and the task with it that it may have brought.": (
+        "La connexion s'est perdue, et avec elle la tâche qu'elle a pu apporter."
+    ),
     "The answer has come.": "La réponse est venue.",
-    "Puts everything that was taken into these queues again, where nobody is at it.": (
-        "Remet dans ces files tout ce qui a été pris, quand personne n'y travaille."
+    "Puts into these queues again what was taken out of them and is not noted yet.": (
+        "Remet dans ces files ce qui en a été sorti et n'est pas encore noté."
+    ),
+    "Queues again what was noted as being done, where nobody is at it.": (
+        "Remet dans la file ce qui est noté comme en cours, là où personne ne s'en occupe."
     ),
     # <slug>/{% if cookiecutter.tasks == 'celery' %}celery.py{% endif %}
     "Tasks that no page waits for: Celery, as the settings say. supervisord runs its worker "

@@ -201,6 +201,17 @@ def test_no_task_is_lost(tasks: Tasks, event: Callable[[Tasks], None]) -> None:
 # What a task meets
 
 
+def test_what_the_worker_was_just_given_as_redis_died_is_done(site: Site, tasks: Tasks) -> None:
+    worker = tasks.runs()["worker"]
+    os.kill(worker, signal.SIGSTOP)
+    site.get("/queue")
+    # Redis has moved it, and the worker has not noted it.
+    kill_redis(tasks)
+    os.kill(worker, signal.SIGCONT)
+    eventually(lambda: tasks.sql("SELECT number FROM done") == ["(1,)"], 20)
+    assert tasks.runs()["worker"] == worker
+
+
 def test_one_that_hangs_is_ended_and_its_place_is_said(site: Site, tasks: Tasks) -> None:
     tasks.shell("from pages.tasks import hang, hang_on; hang.delay(); hang_on.delay()")
     eventually(tasks.none_is_left, 40)
