@@ -3889,11 +3889,11 @@ FRENCH: dict[str, str] = {
     "Redis as the broker of Celery, without the moment in which a task is nowhere.": (
         "Redis comme courtier de Celery, sans l'instant où une tâche n'est nulle part."
     ),
-    "Celery's own way takes a task out of its queue, and then notes in \"unacked\" that it "
+    'Celery\'s own way takes a task out of its queue, and then notes in "unacked" that it '
     "is being done: a worker that is killed between both has lost it. Here Redis moves it "
     "into another list, in one step; it leaves that once it is noted. What is left there by "
     "a worker that was killed, or whose connection was lost, goes back to the queue.": (
-        "La façon propre à Celery sort une tâche de sa file, puis note dans \"unacked\" qu'elle "
+        'La façon propre à Celery sort une tâche de sa file, puis note dans "unacked" qu\'elle '
         "est en cours : un worker tué entre les deux l'a perdue. Ici Redis la déplace dans une "
         "autre liste, en une seule étape ; elle en sort une fois notée. Ce qu'y laisse un worker "
         "tué, ou dont la connexion s'est perdue, retourne dans la file."
