@@ -1811,11 +1811,6 @@ FRENCH: dict[str, str] = {
         "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
     ),
     "A venv finds the folder deploy beside it.": "Un venv trouve le dossier deploy à côté de lui.",
-    "The site may not write into these folders: Python's bytecode must be there. What only another"
-    " Python understands may stay as it is.": (
-        "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà. Ce"
-        " que seul un autre Python comprend peut rester tel quel."
-    ),
     "supervisord.conf reads it; what it says on another machine does not count here.": (
         "supervisord.conf le lit ; ce qu'il dit sur une autre machine ne vaut pas ici."
     ),
@@ -1855,6 +1850,11 @@ FRENCH: dict[str, str] = {
     ),
     "The site that visitors see must be this release.": (
         "Le site que voient les visiteurs doit être cette version."
+    ),
+    "The site may not write there: Python's bytecode must be there already. What only "
+    "another Python understands may stay as it is.": (
+        "Le site ne peut rien y écrire : le bytecode de Python doit y être déjà. Ce que seul un "
+        "autre Python comprend peut rester tel quel."
     ),
     "The release that serves.": "La version qui est en service.",
     # deploy/server/restore.py

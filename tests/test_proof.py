@@ -133,8 +133,10 @@ def check_supervisor(project: Path, answers: dict[str, str]) -> None:
         (project / "deploy" / "web_interface.conf").write_text(password)
     options = ServerOptions()
     options.realize(["-c", str(project / "deploy" / "supervisord.conf"), "-n"])
-    (group,) = (each for each in options.process_group_configs if each.name != "alerts")
-    assert group.name == f"gu-{answers['project_slug']}"
+    groups = {group.name: group for group in options.process_group_configs}
+    group = groups.pop(f"gu-{answers['project_slug']}")
+    of_tasks = {"redis", "worker", "beat"} if answers["tasks"] == "celery" else set()
+    assert {*groups} == {"alerts", *of_tasks}
     assert group.socket_config.url == f"tcp://{answers['bind']}"
     servers = {server["section"]: server for server in options.server_configs}
     if answers["web_interface"] == "off":

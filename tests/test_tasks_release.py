@@ -77,7 +77,7 @@ def test_a_site_without_tasks_gets_them(
     assert not visits.failures
     tasks.make_table()
     tasks.queue(1)
-    eventually(lambda: tasks.sql("SELECT number FROM done") == ["(0,)"], 20)
+    eventually(lambda: tasks.done() == [0], 20)
 
 
 def test_the_first_release_has_asked_a_worker(server: Server) -> None:
