@@ -62,7 +62,7 @@ MORTAL = [
 # Where an administrator has code that is not installed.
 CODE = "/usr/local/src"
 # Seconds between two requests of a visitor: some processor is left to what they visit.
-REST = 0.04
+REST = 0.08
 IPV6_LOOPBACK = f"{0:024}01000000"  # as /proc/net/tcp6 has it
 CLONE_NEWNET = 0x40000000  # setns(2)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
