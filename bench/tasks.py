@@ -7,6 +7,7 @@ turns. On standard error a dot is a second; the table goes to standard output.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -145,7 +146,7 @@ def figures(site: Shell, name: str) -> dict[str, float]:
     said = subprocess.check_output(
         (site.folder / "venv/bin/python", "-c", code), cwd=site.folder, env=environment, text=True
     )
-    queued, done = eval(said.splitlines()[-1])
+    queued, done = json.loads(said.splitlines()[-1])
     waits = [1000 * float(line) for line in started.read_text().split()]
     return {
         "MiB of worker, beat and Redis (PSS)": processes.pss(of(site, name)),

@@ -1505,15 +1505,15 @@ def test_no_task_is_lost_where_the_machine_ends(
     """Shut down, and then as when the power goes."""
     machine = server.machine
     before = machine.files()
-    answers = {"project_slug": "club", "domain_name": "club.example.org", "run_user": "club"}
+    answers = {"project_slug": "crew", "domain_name": "crew.example.org", "run_user": "crew"}
     more = {"bind": "127.0.0.1:8200", "web_interface": "off", "tasks": "celery"}
     if machine.init == "systemd":
         machine.run("systemctl", "disable", "--now", "redis-server")
-    club = put(machine, bake, **answers, **more)
-    add_task(machine.root / club.code[1:])
-    club.install("--service", "club", *OFFLINE)
-    eventually(club.answers)
-    manage = ("/srv/club/current/deploy/manage.sh",)
+    crew = put(machine, bake, **answers, **more)
+    add_task(machine.root / crew.code[1:])
+    crew.install("--service", "crew", *OFFLINE)
+    eventually(crew.answers)
+    manage = ("/srv/crew/current/deploy/manage.sh",)
     shell = (*manage, "shell", "--no-imports", "-c")
     machine.run(*shell, ASK.format(sql="CREATE TABLE done (number integer)"))
     machine.run(*shell, QUEUE.format(number=NUMBER, seconds=0.05))
@@ -1521,15 +1521,15 @@ def test_no_task_is_lost_where_the_machine_ends(
         assert not machine.run(*manage, "queue").stdout.startswith("0 waiting")
         ends()
         machine.boot()
-        eventually(club.answers, 60)
+        eventually(crew.answers, 60)
     said = "0 waiting, the oldest for 0 s; 0 taken\n"
     eventually(lambda: machine.run(*manage, "queue").stdout == said, 120)
     rows = machine.run(*shell, ASK.format(sql="SELECT number FROM done")).stdout.split()
     print(f"{machine.init}: {len(rows) - len({*rows})} of {NUMBER} tasks ran twice")
     assert len({*rows}) == NUMBER
     for file in ("redis", "redis.sock"):
-        assert (machine.root / "srv/club/var" / file).lstat().st_mode & 0o077 == 0
-    club.install("--uninstall", "--service", "club", "--yes")
+        assert (machine.root / "srv/crew/var" / file).lstat().st_mode & 0o077 == 0
+    crew.install("--uninstall", "--service", "crew", "--yes")
     assert machine.files() ^ before == set()
 
 
