@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import getaddresses
 from functools import cache
@@ -23,6 +23,7 @@ from cookiecutter.main import cookiecutter
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
+from jinja2 import Environment
 from markdown_it import MarkdownIt
 from nginx import fill
 from supervisor.options import ServerOptions
@@ -77,6 +78,23 @@ good_answers: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries(
 @pytest.fixture(scope="module")
 def output(short_folder: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=short_folder))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _files_are_compiled_once() -> Iterator[None]:
+    """Jinja gets the same files for every project; what the answers are, it learns only afterwards."""
+    compile_anew, known = Environment.compile, {}
+
+    def compile_once(self: Environment, source: str, name: str | None = None, *more: Any) -> Any:
+        if name is None:
+            return compile_anew(self, source, name, *more)
+        if (name, source) not in known:
+            known[name, source] = compile_anew(self, source, name, *more)
+        return known[name, source]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_once)
+        yield
 
 
 @pytest.fixture(scope="module")
