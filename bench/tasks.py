@@ -51,6 +51,10 @@ file = {folder}/var/peer.ctl
 [supervisord]
 pidfile = {folder}/var/peer.pid
 logfile = {folder}/var/log/peer.log
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl = unix://{folder}/var/peer.ctl
 [program:redis]
 command = redis-server --port 0 --unixsocket {folder}/var/peer.sock --save "" --appendonly {aof}
 directory = {folder}/var/log

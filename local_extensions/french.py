@@ -3912,6 +3912,9 @@ FRENCH: dict[str, str] = {
         "La connexion s'est perdue, et avec elle la tâche qu'elle a pu apporter."
     ),
     "The answer has come.": "La réponse est venue.",
+    "A new process of the pool closes what it has inherited: the answer is that of the worker.": (
+        "Un nouveau processus du pool ferme ce dont il a hérité : la réponse est celle du worker."
+    ),
     "Puts into these queues again what was taken out of them and is not noted yet.": (
         "Remet dans ces files ce qui en a été sorti et n'est pas encore noté."
     ),

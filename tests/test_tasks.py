@@ -26,6 +26,8 @@ SHORT = {
     "SOFT_SHUTDOWN_TIMEOUT = 20": "SOFT_SHUTDOWN_TIMEOUT = 2",
     "SOFT_TIME_LIMIT = 300": "SOFT_TIME_LIMIT = 12",
     "TASK_TIME_LIMIT = 330": "TASK_TIME_LIMIT = 14",
+    # And tasks, after which a process of the pool makes room for a new one
+    "MAX_TASKS_PER_CHILD = 1_000": "MAX_TASKS_PER_CHILD = 100",
     # And a time at night
     "crontab(hour=3, minute=47)": str(EACH),
 }
@@ -196,6 +198,7 @@ def test_no_task_is_lost(tasks: Tasks, event: Callable[[Tasks], None]) -> None:
     with tasks.thousand(event.__name__):
         time.sleep(1)
         event(tasks)
+    assert "Timed out waiting for UP" not in log(tasks.site, "worker")
 
 
 # What a task meets
