@@ -43,11 +43,16 @@ def cpu_seconds(sessions: Collection[int]) -> float:
 
 
 def memory(sessions: Collection[int]) -> float:
-    """Their PSS in MiB: what they share with each other or with others counts by shares."""
+    """Of all their processes, in MiB."""
+    return pss([process.pid for process in of_sessions(sessions)])
+
+
+def pss(pids: Collection[int]) -> float:
+    """In MiB: what they share with each other or with others counts by shares."""
     kilobytes = 0
-    for process in of_sessions(sessions):
+    for pid in pids:
         with suppress(OSError):
-            lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             kilobytes += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return kilobytes / 1024
 

@@ -99,6 +99,7 @@ EXAMPLES = {
     "domain_name": "www.example.com",
     "time_zone": "Europe/Paris",
     "database": "postgresql",
+    "tasks": "celery",
     "bind": "127.0.0.1:8000",
     "web_interface": "127.0.0.1:9001",
     "install_dir": "/srv/mon_site",
@@ -258,6 +259,12 @@ def check_database(value: str) -> None:
         raise Refused(gettext_noop("The databases are sqlite and postgresql."))
 
 
+def check_tasks(value: str) -> None:
+    """Valid: none, celery. Invalid: rq."""
+    if value not in ("none", "celery"):
+        raise Refused(gettext_noop("The tasks are none or celery."))
+
+
 def check_address(value: str) -> ipaddress.IPv4Address:
     """An IPv4 address, or localhost, and a port that needs no root.
 
@@ -351,6 +358,7 @@ RULES: dict[str, Callable[[str], object]] = {
     "domain_name": check_domain_name,
     "time_zone": check_time_zone,
     "database": check_database,
+    "tasks": check_tasks,
     "bind": check_address,
     "web_interface": check_web_interface,
     "install_dir": check_install_dir,

@@ -23,6 +23,11 @@ FRENCH: dict[str, str] = {
     "PostgreSQL: a server, for many writers at once": (
         "PostgreSQL : un serveur, pour beaucoup d'écritures à la fois"
     ),
+    "Tasks beside the pages": "Tâches à côté des pages",
+    "None": "Aucune",
+    "Celery: mails and whatever takes long, with a Redis of the site's own": (
+        "Celery : les courriels et tout ce qui dure, avec un Redis propre au site"
+    ),
     "Address and port of gunicorn": "Adresse et port de gunicorn",
     "Address and port of supervisord's web interface, or off": (
         "Adresse et port de l'interface web de supervisord, ou off"
@@ -83,6 +88,7 @@ FRENCH: dict[str, str] = {
     ),
     "supervisord binds IPv4 addresses only.": "supervisord n'écoute que sur des adresses IPv4.",
     "The databases are sqlite and postgresql.": "Les bases de données sont sqlite et postgresql.",
+    "The tasks are none or celery.": "Les tâches sont none ou celery.",
     "Write an IPv4 address, a colon and a port.": (
         "Écrivez une adresse IPv4, un deux-points et un port."
     ),
@@ -182,6 +188,13 @@ FRENCH: dict[str, str] = {
         "machine, par sa socket UNIX, sans mot de passe. Sur un autre hôte : "
         "postgresql://UTILISATEUR:MOT_DE_PASSE@HOTE/BASE?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt, "
         "avec %40 pour @, et ainsi de suite, dans UTILISATEUR et MOT_DE_PASSE."
+    ),
+    "The broker of the tasks, where it is another one than the site's own Redis: "
+    "rediss://USER:PASSWORD@HOST:6380/0, with a number of its own behind the last / for each "
+    "site.": (
+        "Le courtier des tâches, si c'est un autre que le Redis propre au site : "
+        "rediss://UTILISATEUR:MOT_DE_PASSE@HOTE:6380/0, avec derrière le dernier / un nombre "
+        "propre à chaque site."
     ),
     "How mails leave the site. consolemail:// prints them to the log. On a server: "
     "smtp+tls://USER:PASSWORD@smtp.example.org:587, with %40 for @ and the like in USER and "
@@ -284,14 +297,6 @@ FRENCH: dict[str, str] = {
     # deploy/gunicorn.conf.py
     "Settings of gunicorn; each of the two masters that supervisord runs reads them.": (
         "Les réglages de gunicorn, lus par chacun des deux maîtres que lance supervisord."
-    ),
-    "If supervisord is killed, end too: an orphan would keep the port. Linux only. It stands first,"
-    " to hold while Django loads.": (
-        "Si supervisord est tué, finir aussi : un orphelin garderait le port (Linux). En tête, pour"
-        " valoir pendant que Django se charge."
-    ),
-    "It may have been killed already: then its socket is gone.": (
-        "Il l'a peut-être déjà été : alors sa socket n'est plus là."
     ),
     "The listening socket comes from supervisord, as standard input.": (
         "La socket d'écoute vient de supervisord, comme entrée standard."
@@ -1101,6 +1106,9 @@ FRENCH: dict[str, str] = {
     "The name of its database, where that is made for it": (
         "Le nom de sa base de données, là où elle est créée pour lui"
     ),
+    "The package with its settings and its Celery app": (
+        "Le paquet où sont ses réglages et son application Celery"
+    ),
     "supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf"
     " has it": (
         "Le nom des maîtres gunicorn chez supervisord, celui de [fcgi-program:...] dans"
@@ -1629,6 +1637,11 @@ FRENCH: dict[str, str] = {
         "{address} est inutilisable ({reason}) : arrêtez le programme qui y écoute, ou changez"
         " l'adresse dans {config}."
     ),
+    "redis-server is missing, which keeps the tasks that wait: sudo apt install redis-server "
+    "(with Homebrew: brew install redis).": (
+        "Il manque redis-server, qui garde les tâches en attente : sudo apt install redis-server "
+        "(avec Homebrew : brew install redis)."
+    ),
     "The site's user must be able to run this Python: one in root's home is out of reach.": (
         "L'utilisateur du site doit pouvoir exécuter ce Python : dans le dossier de root, il est"
         " hors de portée."
@@ -1721,6 +1734,7 @@ FRENCH: dict[str, str] = {
         "Répétition : migration de la copie de la base"
     ),
     "Rehearsal: collecting the static files": "Répétition : rassemblement des fichiers statiques",
+    "Rehearsal: asking a worker for its tasks": "Répétition : un worker nomme ses tâches",
     "Not tried, as the copy has no rows: migrations that change rows, what the rows may "
     "refuse, and the home page.": (
         "Non essayés, puisque la copie n'a pas de lignes : les migrations qui modifient des "
@@ -1797,11 +1811,6 @@ FRENCH: dict[str, str] = {
         "Nommé d'après ce dont il est fait : à ingrédients égaux, deux versions le partagent."
     ),
     "A venv finds the folder deploy beside it.": "Un venv trouve le dossier deploy à côté de lui.",
-    "The site may not write into these folders: Python's bytecode must be there. What only another"
-    " Python understands may stay as it is.": (
-        "Le site ne peut pas écrire dans ces dossiers : le bytecode de Python doit y être déjà. Ce"
-        " que seul un autre Python comprend peut rester tel quel."
-    ),
     "supervisord.conf reads it; what it says on another machine does not count here.": (
         "supervisord.conf le lit ; ce qu'il dit sur une autre machine ne vaut pas ici."
     ),
@@ -1841,6 +1850,11 @@ FRENCH: dict[str, str] = {
     ),
     "The site that visitors see must be this release.": (
         "Le site que voient les visiteurs doit être cette version."
+    ),
+    "The site may not write there: Python's bytecode must be there already. What only "
+    "another Python understands may stay as it is.": (
+        "Le site ne peut rien y écrire : le bytecode de Python doit y être déjà. Ce que seul un "
+        "autre Python comprend peut rester tel quel."
     ),
     "The release that serves.": "La version qui est en service.",
     # deploy/server/restore.py
@@ -2636,6 +2650,68 @@ FRENCH: dict[str, str] = {
     "Where there is none, SQLite would make an empty one.": (
         "S'il n'y en a pas, SQLite en ferait une vide."
     ),
+    # deploy/server/{% if cookiecutter.tasks == 'celery' %}tasks.py{% endif %}
+    "What the commands know of the site's tasks: their broker, and whether the worker of a "
+    "release does what the one before has queued.": (
+        "Ce que les commandes savent des tâches du site : leur courtier, et si le worker d'une "
+        "version fait ce que la précédente a mis dans la file."
+    ),
+    "Warning: {name} is gone, and such tasks that {release}, which serves, has queued would "
+    "be lost. Remove it in a later release than the code that queues it.": (
+        "Attention : {name} a disparu, et de telles tâches mises dans la file par {release}, qui "
+        "est en service, seraient perdues. Ôtez-la dans une version postérieure à celle qui ôte "
+        "le code qui l'y met."
+    ),
+    "Warning: {name} takes {new}, and such tasks that {release}, which serves, has queued "
+    "were made for {old}: they would fail. Add an argument at the end, with a default value; "
+    "take one away in a later release than the code that gives it.": (
+        "Attention : {name} attend {new}, et de telles tâches mises dans la file par {release}, "
+        "qui est en service, ont été faites pour {old} : elles échoueraient. Ajoutez un argument "
+        "à la fin, avec une valeur par défaut ; ôtez-en un dans une version postérieure à celle "
+        "qui ôte le code qui le donne."
+    ),
+    "For manage.py shell: the site's own tasks, each with its signature, and with the name "
+    "of each argument and whether it may be left out": (
+        "Pour manage.py shell : les tâches du site lui-même, chacune avec sa signature, le nom "
+        "de chaque argument, et s'il peut manquer"
+    ),
+    "And the names of the tasks that a worker knows, as it says itself; it may take half a "
+    "minute to come up.": (
+        "Et les noms des tâches qu'un worker connaît, comme il le dit lui-même ; il peut mettre "
+        "une demi-minute à venir."
+    ),
+    "A worker with a broker that nobody else knows must know the tasks of the release.": (
+        "Un worker, avec un courtier que personne d'autre ne connaît, doit connaître les tâches "
+        "de la version."
+    ),
+    "The socket in var/, which is that of the rehearsal": (
+        "La socket dans var/, qui est celui de la répétition"
+    ),
+    "The worker does not know {names}.": "Le worker ne connaît pas {names}.",
+    "In sentences: what the worker of the new release cannot do of what waits.": (
+        "En phrases : ce que le worker de la nouvelle version ne peut pas faire de ce qui attend."
+    ),
+    "It has no tasks, or cannot even be loaded: it has queued none.": (
+        "Elle n'a pas de tâches, ou ne se charge même pas : elle n'en a mis aucune dans la file."
+    ),
+    "Whether whoever gives the old arguments may call the new ones: the same come first, and "
+    "what has come since may be left out.": (
+        "Si l'on peut donner les anciens arguments à la nouvelle : les mêmes viennent d'abord, "
+        "et ce qui s'y est ajouté peut manquer."
+    ),
+    # deploy/supervisor_plugin/children.py
+    "Ends what supervisord has started when supervisord is killed: orphans would keep the "
+    "site's port, and whatever else they hold. Linux only.": (
+        "Arrête ce que supervisord a démarré quand supervisord est tué : des orphelins "
+        "garderaient le port du site, et tout ce qu'ils tiennent. Sous Linux seulement."
+    ),
+    "As each is started: the system sends it the signal that stops it.": (
+        "Au démarrage de chacun : le système lui enverra le signal qui l'arrête."
+    ),
+    "From now on, supervisord keeps its pid: it is in the background.": (
+        "À partir d'ici, supervisord garde son pid : il est en arrière-plan."
+    ),
+    "It may have been killed already.": "Il peut avoir été tué déjà.",
     # deploy/supervisor_plugin/config_check.py
     "Refuses a config that cannot work before anything stops for it: at update, reread, reload and"
     " SIGHUP.": (
@@ -2981,8 +3057,10 @@ FRENCH: dict[str, str] = {
     "Returns when the process is RUNNING, and ready where its group reports that.": (
         "Revient quand le processus est RUNNING, et prêt si son groupe le signale."
     ),
-    "A cache beside the site, say, does not: it need not restart for new code.": (
-        "Un cache à côté du site, par exemple, n'en est pas : un nouveau code ne le concerne pas."
+    "A cache beside the site, say, does not: it need not restart for new code; nor what "
+    "works in var/.": (
+        "Un cache à côté du site, par exemple, ne l'exécute pas : il n'a pas à redémarrer pour "
+        "un nouveau code ; ni ce qui travaille dans var/."
     ),
     # deploy/supervisor_plugin/same_origin.py
     "Keeps the pages of other sites away from supervisord's web interface.": (
@@ -3041,17 +3119,17 @@ FRENCH: dict[str, str] = {
     ),
     # deploy/supervisor_plugin/server.py
     "What supervisord does not do by itself.": "Ce que supervisord ne fait pas de lui-même.",
-    "supervisord loads this module: it looks at its processes when it is worth it, keeps the"
-    " sockets of FastCGI groups open while their processes restart, notes which processes are"
-    " ready, tries again what has failed, refuses a config that cannot work, shows any log, logs"
-    " failed logins, and says in a sentence why supervisord cannot start. supervisorctl loads"
-    " rolling_restart, which needs this one.": (
-        "supervisord charge ce module, qui revient aux processus quand il le faut, garde ouvertes"
-        " les sockets des groupes FastCGI pendant que leurs processus redémarrent, note quels"
-        " processus sont prêts, réessaie ce qui a échoué, refuse une configuration qui ne peut pas"
-        " marcher, montre tout journal, note les connexions refusées, et dit en une phrase pourquoi"
-        " supervisord ne peut pas démarrer. supervisorctl charge rolling_restart, qui a besoin de"
-        " celui-ci."
+    "supervisord loads this module: it looks at its processes when it is worth it, keeps the "
+    "sockets of FastCGI groups open while their processes restart, notes which processes are "
+    "ready, ends them when it is killed itself, tries again what has failed, refuses a "
+    "config that cannot work, shows any log, logs failed logins, and says in a sentence why "
+    "supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.": (
+        "supervisord charge ce module, qui revient aux processus quand il le faut, garde "
+        "ouvertes les sockets des groupes FastCGI pendant que leurs processus redémarrent, note "
+        "quels processus sont prêts, les arrête quand il est lui-même tué, réessaie ce qui a "
+        "échoué, refuse une configuration qui ne peut pas marcher, montre tout journal, note les "
+        "connexions refusées, et dit en une phrase pourquoi supervisord ne peut pas démarrer. "
+        "supervisorctl charge rolling_restart, qui a besoin de celui-ci."
     ),
     "Imported as supervisord reads its config: its programs, started later, get no more. What"
     " systemd says, fd_store.py has taken.": (
@@ -3165,6 +3243,35 @@ FRENCH: dict[str, str] = {
         "Plus long que le graceful_timeout de gunicorn, pour que les requêtes en cours s'achèvent"
         " avant l'arrêt ; ensuite les workers partent avec leur maître."
     ),
+    "The broker: it keeps the tasks that wait. It starts first and stops last. No release "
+    "restarts it, for it runs in var.": (
+        "Le courtier : il garde les tâches qui attendent. Il démarre le premier et s'arrête le "
+        "dernier. Aucune mise en service ne le redémarre, car il tourne dans var."
+    ),
+    "What waits in it is for this user alone.": "Ce qui y attend n'est que pour cet utilisateur.",
+    "Does the tasks. Each release and each reload restarts it, after gunicorn; one that dies "
+    "within startsecs, long enough for Django to load, has not started, and the release goes "
+    "back.": (
+        "Fait les tâches. Chaque mise en service et chaque reload le redémarrent, après gunicorn "
+        "; s'il meurt avant startsecs, le temps que Django se charge, il n'a pas démarré, et la "
+        "mise en service est défaite."
+    ),
+    "QUIT: what does not end within CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT goes back to the "
+    "queue. TERM would wait for it as long as it takes, until it is killed, and only the "
+    "broker's visibility_timeout would bring it back.": (
+        "QUIT : ce qui ne finit pas dans CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT retourne dans la "
+        "file. TERM l'attendrait le temps qu'il faut, jusqu'à ce qu'il soit tué, et seul "
+        "visibility_timeout le ramènerait."
+    ),
+    "Longer than that. Then its processes go with it; with stopasgroup they would go at "
+    "once, and their tasks unfinished.": (
+        "Plus long que cela. Ensuite ses processus partent avec lui ; avec stopasgroup ils "
+        "partiraient tout de suite, leurs tâches inachevées."
+    ),
+    "Queues what is due, as CELERY_BEAT_SCHEDULE in the settings says.": (
+        "Met dans la file ce dont l'heure est venue, comme le dit CELERY_BEAT_SCHEDULE dans les "
+        "réglages."
+    ),
     "A program of your own beside gunicorn, such as one that works off a queue: take away "
     "the semicolons before its lines. It runs the site's code: each release and each reload "
     "restarts it, after gunicorn. One that dies within startsecs, long enough for Django to "
@@ -3243,6 +3350,20 @@ FRENCH: dict[str, str] = {
         "Il parle par IP et par sockets UNIX, et fait les appels système d'un serveur. supervisord"
         " donne ses sockets à leur propriétaire, d'où @chown."
     ),
+    # deploy/{% if cookiecutter.tasks == 'celery' %}redis.conf{% endif %}
+    "The site's own Redis, which keeps the tasks that wait. supervisord starts it, in var/.": (
+        "Le Redis propre au site, qui garde les tâches en attente. supervisord le démarre, dans "
+        "var/."
+    ),
+    "It is reached by its socket, by the site's user alone: no port.": (
+        "On l'atteint par sa socket, et seul l'utilisateur du site : pas de port."
+    ),
+    "Each task is in var/redis/ before it counts as queued, and on the disk within a second: "
+    "no crash of Redis loses one, one of the machine may lose those of its last second.": (
+        "Chaque tâche est dans var/redis/ avant de compter comme mise dans la file, et sur le "
+        "disque dans la seconde : aucune panne de Redis n'en perd, une panne de la machine peut "
+        "perdre celles de sa dernière seconde."
+    ),
     # manage.py
     "Django's commands for this site: venv/bin/python manage.py help": (
         "Les commandes de Django pour ce site : venv/bin/python manage.py help"
@@ -3284,6 +3405,17 @@ FRENCH: dict[str, str] = {
     "such as AddIndexConcurrently: nobody waits behind it.": (
         "Chaque migration a sa limite, sauf celle que PostgreSQL fait en plusieurs transactions, "
         "comme AddIndexConcurrently : personne n'attend derrière elle."
+    ),
+    # pages/management/commands/{% if cookiecutter.tasks == 'celery' %}queue.py{% endif %}
+    "Shows how many tasks wait: venv/bin/python manage.py queue": (
+        "Montre combien de tâches attendent : venv/bin/python manage.py queue"
+    ),
+    "Shows how many tasks wait, and for how long the oldest has.": (
+        "Montre combien de tâches attendent, et depuis quand la plus ancienne."
+    ),
+    "The broker does not answer: {reason}": "Le courtier ne répond pas : {reason}",
+    "{waiting} waiting, the oldest for {oldest} s; {taken} taken": (
+        "{waiting} en attente, au plus depuis {oldest} s ; {taken} en main"
     ),
     # pages/templates/400.html
     "Bad request": "Requête incorrecte",
@@ -3361,10 +3493,18 @@ FRENCH: dict[str, str] = {
         "Dit si le site marche : 200, ou 503 et la raison dans le seul journal."
     ),
     "The database does not answer.": "La base de données ne répond pas.",
-    "Which release it is, this machine alone is told; by a UNIX socket there is no address.": (
-        "De quelle version il s'agit, cette machine seule l'apprend ; par une socket UNIX, il n'y"
-        " a pas d'adresse."
+    "Which release it is, this machine alone is told.": (
+        "De quelle version il s'agit, cette machine seule l'apprend."
     ),
+    "Whether the machine itself asks; by a UNIX socket there is no address.": (
+        "Si c'est la machine elle-même qui demande ; par une socket UNIX il n'y a pas d'adresse."
+    ),
+    "Tells this machine how many tasks wait, how many seconds the oldest has waited, and how "
+    "many the worker has taken; 503 where the broker does not answer.": (
+        "Dit à cette machine combien de tâches attendent, depuis combien de secondes la plus "
+        "ancienne, et combien le worker en a en main ; 503 si le courtier ne répond pas."
+    ),
+    "The broker does not answer.": "Le courtier ne répond pas.",
     "Django's page; or one for what passes: PostgreSQL is down, full, or busy with others.": (
         "La page de Django ; ou une autre pour ce qui passera : PostgreSQL est arrêté, saturé, ou "
         "pris par d'autres."
@@ -3380,6 +3520,45 @@ FRENCH: dict[str, str] = {
     ),
     "Without the request: it could ask the database for the user.": (
         "Sans la requête : elle pourrait demander l'utilisateur à la base."
+    ),
+    # pages/{% if cookiecutter.tasks == 'celery' %}queue.py{% endif %}
+    "How many tasks wait, and for how long: as the broker knows it.": (
+        "Combien de tâches attendent, et depuis quand : comme le sait le courtier."
+    ),
+    "Tasks that wait, seconds that the oldest has waited, and tasks that the worker has "
+    "taken: those it does, and those that are to be tried again later.": (
+        "Les tâches en attente, les secondes d'attente de la plus ancienne, et les tâches que le "
+        "worker a en main : celles qu'il fait, et celles à retenter plus tard."
+    ),
+    "The list with what a worker has just taken out of a queue: broker.py.": (
+        "La liste de ce qu'un worker vient de prendre dans une file : broker.py."
+    ),
+    "A client of its own, which waits no longer than a second.": (
+        "Un client à part, qui n'attend pas plus d'une seconde."
+    ),
+    "Of a UNIX socket, Celery and Redis have names of their own.": (
+        "Pour une socket UNIX, Celery et Redis ont chacun leur nom."
+    ),
+    "Raises redis.RedisError where the broker does not answer.": (
+        "Lève redis.RedisError si le courtier ne répond pas."
+    ),
+    # pages/{% if cookiecutter.tasks == 'celery' %}tasks.py{% endif %}
+    "What the site does beside its pages. A task may run twice: where a machine fails, "
+    "nobody knows how far it has come.": (
+        "Ce que le site fait à côté de ses pages. Une tâche peut s'exécuter deux fois : quand "
+        "une machine tombe, personne ne sait où elle en était."
+    ),
+    "Those that have expired: Django never deletes them by itself.": (
+        "Celles qui ont expiré : Django ne les efface jamais de lui-même."
+    ),
+    "For half a day: the mail server may be away over night.": (
+        "Pendant une demi-journée : le serveur de courriel peut manquer toute une nuit."
+    ),
+    "Sends a mail as EMAIL_URL says; queued_mails.py queues it.": (
+        "Envoie un courriel comme le dit EMAIL_URL ; queued_mails.py le met dans la file."
+    ),
+    "A mail that is written already, as Django's backends take it.": (
+        "Un courriel déjà écrit, tel que les backends de Django le prennent."
     ),
     # pyproject.toml
     "For the tools that read the Python code. The packages of the site stand in requirements.in.": (
@@ -3433,6 +3612,9 @@ FRENCH: dict[str, str] = {
     "PostgreSQL, with its library: nothing to compile": (
         "PostgreSQL, avec sa bibliothèque : rien à compiler"
     ),
+    "Tasks that no page waits for, and the client of their broker": (
+        "Les tâches qu'aucune page n'attend, et le client de leur courtier"
+    ),
     "Static files, compressed and cached for ever": (
         "Les fichiers statiques, compressés et gardés en cache pour toujours"
     ),
@@ -3441,6 +3623,13 @@ FRENCH: dict[str, str] = {
         "Les paquets d'une machine sans réseau : venv/bin/pip download"
     ),
     "Your own: ./packages.sh add NAME": "Les vôtres : ./packages.sh add NOM",
+    # <slug>/__init__.py
+    "The site's settings, addresses and tasks.": (
+        "Les réglages, les adresses et les tâches du site."
+    ),
+    "Whoever queues a task finds this app.": (
+        "Qui met une tâche dans la file trouve cette application."
+    ),
     # <slug>/dot_env.py
     "Reads .env for the settings, and says in a sentence what is wrong with it: never a value.": (
         "Lit .env pour les réglages, et dit d'une phrase ce qui n'y va pas, sans jamais montrer une"
@@ -3533,6 +3722,7 @@ FRENCH: dict[str, str] = {
     "How mails leave: EMAIL_HOST and the like": (
         "Par où partent les courriels : EMAIL_HOST et ses semblables"
     ),
+    "A task sends them.": "Une tâche les envoie.",
     "A mail server that says nothing holds a page no longer; well below the timeout of gunicorn.": (
         "Un serveur de courriel qui ne dit rien ne retient pas une page plus longtemps ; bien en "
         "deçà du timeout de gunicorn."
@@ -3575,6 +3765,48 @@ FRENCH: dict[str, str] = {
         "Secondes à attendre un autre écrivain ; puis le visiteur est prié de revenir. Deux"
         " attentes finissent avant que gunicorn y voie un blocage."
     ),
+    "Tasks: what Celery's manual calls broker_url is CELERY_BROKER_URL here, and so on.": (
+        "Les tâches : ce que le manuel de Celery appelle broker_url est ici CELERY_BROKER_URL, "
+        "et ainsi de suite."
+    ),
+    "By TLS, it must show a certificate of its name: by itself, Celery takes any.": (
+        "Par TLS, il doit montrer un certificat à son nom : Celery, de lui-même, les prend tous."
+    ),
+    "Seconds: a page that queues a task asks a broker that does not answer twice.": (
+        "Secondes : une page qui met une tâche dans la file demande deux fois à un courtier qui "
+        "ne répond pas."
+    ),
+    "Seconds after which a task is done again whose worker was killed, and its machine with "
+    "it. More than a task may take.": (
+        "Secondes après lesquelles on refait une tâche dont le worker a été tué, et sa machine "
+        "avec lui. Plus qu'une tâche ne peut durer."
+    ),
+    "A task leaves the queue when it is done, not when it has begun: none is lost with its "
+    "process.": (
+        "Une tâche quitte la file quand elle est faite, non quand elle a commencé : aucune ne se "
+        "perd avec son processus."
+    ),
+    "The worker takes as many as it does at a time.": (
+        "Le worker en prend autant qu'il en fait à la fois."
+    ),
+    "At a stop, a task has this many seconds to end; then it goes back to the queue.": (
+        "À un arrêt, une tâche a tant de secondes pour finir ; ensuite elle retourne dans la file."
+    ),
+    "One that takes longer fails, and the log has its place; where it does not heed that, "
+    "its process is ended.": (
+        "Celle qui dure davantage échoue, et le journal a l'endroit ; si elle n'en tient pas "
+        "compte, son processus est arrêté."
+    ),
+    "A process is replaced after so many tasks, or once it has grown to this (KiB).": (
+        "Un processus est remplacé après tant de tâches, ou quand il a grossi jusque-là (Kio)."
+    ),
+    "What a task returns is nobody's, unless it says so itself.": (
+        "Ce que rend une tâche n'est à personne, sauf si elle le dit elle-même."
+    ),
+    "Their log is the site's: errors are mailed.": (
+        "Leur journal est celui du site : les erreurs sont envoyées par courriel."
+    ),
+    "What beat queues, and when": "Ce que beat met dans la file, et quand",
     "The site has no other login form yet.": (
         "Le site n'a pas encore d'autre formulaire de connexion."
     ),
@@ -3626,5 +3858,123 @@ FRENCH: dict[str, str] = {
     "Django would load the pages at the first request: here, an error in them ends the start.": (
         "Django chargerait les pages à la première requête : ici, leurs erreurs arrêtent le"
         " démarrage."
+    ),
+    # <slug>/{% if cookiecutter.tasks == 'celery' %}beat.py{% endif %}
+    "Celery's beat, which queues what is due: of several, on several machines, one has its turn.": (
+        "Le beat de Celery, qui met dans la file ce dont l'heure est venue : de plusieurs, sur "
+        "plusieurs machines, un seul a son tour."
+    ),
+    "Seconds after which another beat has its turn, where this one is gone": (
+        "Secondes après lesquelles c'est le tour d'un autre beat, si celui-ci a disparu"
+    ),
+    "Seconds that a task may wait before ADMINS are told": (
+        "Secondes qu'une tâche peut attendre avant que ADMINS soient prévenus"
+    ),
+    "Celery's own, which also looks whether tasks wait for too long.": (
+        "Celui de Celery, qui regarde aussi si des tâches attendent trop longtemps."
+    ),
+    "When it was said that tasks wait": "Quand il a été dit que des tâches attendent",
+    "Called when something may be due; returns the seconds until the next time.": (
+        "Appelée quand l'heure de quelque chose peut être venue ; rend les secondes jusqu'à la "
+        "prochaine fois."
+    ),
+    "The broker does not answer: %s": "Le courtier ne répond pas : %s",
+    "%d tasks wait, the oldest for %d seconds: see var/log/worker.log.": (
+        "%d tâches attendent, la plus ancienne depuis %d secondes : voyez var/log/worker.log."
+    ),
+    "Called at its end: the next one need not wait.": (
+        "Appelée à sa fin : le suivant n'a pas à attendre."
+    ),
+    # <slug>/{% if cookiecutter.tasks == 'celery' %}broker.py{% endif %}
+    "Redis as the broker of Celery, without the moment in which a task is nowhere.": (
+        "Redis comme courtier de Celery, sans l'instant où une tâche n'est nulle part."
+    ),
+    'Celery\'s own way takes a task out of its queue, and then notes in "unacked" that it '
+    "is being done: a worker that is killed between both has lost it. Here Redis moves it "
+    "into another list, in one step; it leaves that once it is noted. What is left there by "
+    "a worker that was killed, or whose connection was lost, goes back to the queue.": (
+        'La façon propre à Celery sort une tâche de sa file, puis note dans "unacked" qu\'elle '
+        "est en cours : un worker tué entre les deux l'a perdue. Ici Redis la déplace dans une "
+        "autre liste, en une seule étape ; elle en sort une fois notée. Ce qu'y laisse un worker "
+        "tué, ou dont la connexion s'est perdue, retourne dans la file."
+    ),
+    "Asks one queue at a time, where a worker has several: Redis moves nothing out of many.": (
+        "Demande à une file à la fois, si un worker en a plusieurs : Redis ne déplace rien hors "
+        "de plusieurs."
+    ),
+    "Of this process: queues that were asked, and whose answer has not been dealt with": (
+        "De ce processus : les files interrogées, dont la réponse n'a pas encore été traitée"
+    ),
+    "Asks for the next task, and waits a second for one.": (
+        "Demande la tâche suivante, et l'attend une seconde."
+    ),
+    "The connection was lost, and the task with it that it may have brought.": (
+        "La connexion s'est perdue, et avec elle la tâche qu'elle a pu apporter."
+    ),
+    "The answer has come.": "La réponse est venue.",
+    "A new process of the pool closes what it has inherited: the answer is that of the worker.": (
+        "Un nouveau processus du pool ferme ce dont il a hérité : la réponse est celle du worker."
+    ),
+    "Puts into these queues again what was taken out of them and is not noted yet.": (
+        "Remet dans ces files ce qui en a été sorti et n'est pas encore noté."
+    ),
+    "Queues again what was noted as being done, where nobody is at it.": (
+        "Remet dans la file ce qui est noté comme en cours, là où personne ne s'en occupe."
+    ),
+    # <slug>/{% if cookiecutter.tasks == 'celery' %}celery.py{% endif %}
+    "Tasks that no page waits for: Celery, as the settings say. supervisord runs its worker "
+    "and its beat.": (
+        "Les tâches qu'aucune page n'attend : Celery, comme le disent les réglages. supervisord "
+        "fait tourner son worker et son beat."
+    ),
+    "What each task has, unless it says otherwise: what fails for a moment is tried again, "
+    "later and later, and not all at the same time.": (
+        "Ce qu'a chaque tâche, sauf si elle dit autrement : ce qui échoue un moment est retenté, "
+        "de plus en plus tard, et pas tout en même temps."
+    ),
+    "Another machine that does not answer; a database that is busy or away": (
+        "Une autre machine qui ne répond pas ; une base de données occupée ou absente"
+    ),
+    "Seconds; well below visibility_timeout in the settings": (
+        "Secondes ; bien en dessous de visibility_timeout dans les réglages"
+    ),
+    "Where the broker is away just then, the task itself goes back to its queue: Celery "
+    "would drop it.": (
+        "Si le courtier n'est pas là à cet instant, la tâche elle-même retourne dans sa file : "
+        "Celery la laisserait tomber."
+    ),
+    "Queues it once what the page writes is saved. Where the broker is away, the log says "
+    "which task it was, and the page goes on.": (
+        "La met dans la file une fois enregistré ce qu'écrit la page. Si le courtier n'est pas "
+        "là, le journal dit quelle tâche c'était, et la page continue."
+    ),
+    "%s could not be queued, with %s and %s.": "%s n'a pu être mise dans la file, avec %s et %s.",
+    "What a broker's URL begins with names it; Redis is asked as broker.py says.": (
+        "Le début de l'URL d'un courtier le nomme ; on demande à Redis comme le dit broker.py."
+    ),
+    "For whoever asks how long the oldest task has waited: pages/queue.py.": (
+        "Pour qui demande depuis quand attend la plus ancienne : pages/queue.py."
+    ),
+    "The worker itself keeps nobody waiting.": "Le worker, lui, ne fait attendre personne.",
+    "What a worker that was killed had taken is queued again, unless another one may be at "
+    "it: the broker alone would wait for visibility_timeout.": (
+        "Ce qu'avait pris un worker qui a été tué retourne dans la file, à moins qu'un autre n'y "
+        "soit peut-être : le courtier seul attendrait visibility_timeout."
+    ),
+    # <slug>/{% if cookiecutter.tasks == 'celery' %}queued_mails.py{% endif %}
+    "The site's mails go through a task: no page waits for a mail server, and what it does "
+    "not take now is tried again.": (
+        "Les courriels du site passent par une tâche : aucune page n'attend un serveur de "
+        "courriel, et ce qu'il ne prend pas maintenant est retenté."
+    ),
+    "Queues them once what the page writes is saved; returns how many.": (
+        "Les met dans la file une fois enregistré ce qu'écrit la page ; rend leur nombre."
+    ),
+    "Where the broker is away, the page waits for the mail server: better late than never.": (
+        "Si le courtier n'est pas là, la page attend le serveur de courriel : mieux vaut tard "
+        "que jamais."
+    ),
+    "A mail could not be queued (%s), and is sent at once.": (
+        "Un courriel n'a pu être mis dans la file (%s), et part tout de suite."
     ),
 }

@@ -9,8 +9,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from difflib import SequenceMatcher
+from itertools import groupby, product
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment
 
@@ -26,6 +28,16 @@ PREFIX = "#%"
 BLOCK = re.compile(r"^\S.*(?:\n +.*)*\n", re.MULTILINE)
 
 
+class Answers(NamedTuple):
+    """Those on which the packages depend."""
+
+    database: str
+    tasks: str
+
+
+ALL = [Answers(*each) for each in product(("postgresql", "sqlite"), ("celery", "none"))]
+
+
 def lock(folder: Path, name: str) -> None:
     """Writes NAME.txt from NAME.in; of a lock that is there, the versions stay unless --upgrade is given."""
     command = f"uv pip compile {OPTIONS} {name}.in -o {name}.txt"
@@ -35,38 +47,44 @@ def lock(folder: Path, name: str) -> None:
     subprocess.run(words, cwd=folder, env=environment, check=True)
 
 
-def rendered(text: str, database: str) -> str:
+def rendered(text: str, answers: Answers) -> str:
     template = Environment(keep_trailing_newline=True).from_string(line_statements(text))
-    return template.render(cookiecutter={"database": database})
+    return template.render(cookiecutter=answers._asdict())
 
 
 def lock_project(folder: Path) -> None:
-    """The lock with PostgreSQL comes first; that of SQLite is a part of it."""
+    """The fullest lock comes first: the versions of the others are its own."""
     wanted, path = (PROJECT / f"requirements.{end}" for end in ("in", "txt"))
-    before, locks = path.read_text(), {}
-    for database in ("postgresql", "sqlite"):
-        (folder / wanted.name).write_text(rendered(wanted.read_text(), database))
-        if database == "postgresql":
-            (folder / path.name).write_text(rendered(before, database))
+    before = path.read_text()
+    locks: dict[Answers, list[str]] = {}
+    for answers in ALL:
+        (folder / wanted.name).write_text(rendered(wanted.read_text(), answers))
+        if not locks:
+            (folder / path.name).write_text(rendered(before, answers))
         lock(folder, "requirements")
-        locks[database] = (folder / path.name).read_text()
-    path.write_text(joined(locks["postgresql"], locks["sqlite"]))
+        locks[answers] = BLOCK.findall((folder / path.name).read_text())
+    path.write_text(joined(locks))
 
 
-def joined(postgresql: str, sqlite: str) -> str:
-    """Both locks in one."""
-    one, other = BLOCK.findall(postgresql), BLOCK.findall(sqlite)
+def joined(locks: dict[Answers, list[str]]) -> str:
+    """All of them in one: the first has each package that another one has."""
+    found: dict[str, dict[str, list[Answers]]] = {}
+    for answers, blocks in locks.items():
+        for block in blocks:
+            variants = found.setdefault(block.partition("==")[0], {})
+            variants.setdefault(block, []).append(answers)
     lines = []
-    for change, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        if change == "equal":
-            lines += one[a:b]
-            continue
-        lines.append(f'{PREFIX} if cookiecutter.database == "postgresql"\n')
-        lines += one[a:b]
-        if change == "replace":
-            lines += [f"{PREFIX} else\n", *other[c:d]]
-        lines.append(f"{PREFIX} endif\n")
+    every = [each for variants in found.values() for each in variants.items()]
+    for having, group in groupby(every, key=itemgetter(1)):
+        text = "".join(block for block, _ in group)
+        lines.append(text if len(having) == len(locks) else only_for(having, text))
     return "".join(lines)
+
+
+def only_for(having: list[Answers], text: str) -> str:
+    pairs = ", ".join(f'("{each.database}", "{each.tasks}")' for each in having)
+    condition = f"(cookiecutter.database, cookiecutter.tasks) in [{pairs}]"
+    return f"{PREFIX} if {condition}\n{text}{PREFIX} endif\n"
 
 
 if __name__ == "__main__":

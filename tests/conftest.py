@@ -200,6 +200,8 @@ def make_site(bake: Callable[..., Project], made_venv: Path) -> Iterator[Callabl
         answers.setdefault("bind", f"127.0.0.1:{port}")
         answers.setdefault("web_interface", f"127.0.0.1:{web_port}")
         answers.setdefault("database", "postgresql" if cluster else "sqlite")
+        if answers.get("tasks") == "celery":
+            require("redis-server")
         site = Site(bake(**answers).path, port, web_port)
         sites.append(site)
         environment = WITH_UV
@@ -226,6 +228,8 @@ def new_server(bake: Callable[..., Project], short_folder: Path) -> Iterator[Cal
     servers: list[Server] = []
 
     def new(**answers: str) -> Server:
+        if answers.get("tasks") == "celery":
+            require("redis-server")
         folder = Path(tempfile.mkdtemp(prefix="s", dir=short_folder))
         folder.chmod(0o755)
         port, web_port = free_port(), free_port()

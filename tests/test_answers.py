@@ -108,6 +108,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
         ],
     ),
     "database": (["sqlite", "postgresql"], ["", "SQLite", "postgres", "mysql"]),
+    "tasks": (["none", "celery"], ["", "None", "redis", "rq"]),
     "bind": (
         ["127.0.0.1:8000", "localhost:8000", "0.0.0.0:8000", "192.168.1.5:65535", "8.8.8.8:1024"],
         [
@@ -193,7 +194,7 @@ def test_every_answer_has_a_rule_and_a_good_example() -> None:
     questions = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     names = [name for name in questions if not name.startswith("_")]
     assert list(RULES) == list(EXAMPLES) == list(VALUES) == names
-    assert len(names) <= 13
+    assert len(names) <= 14
     assert set(questions["__prompts__"]) == set(names)
     assert problems(EXAMPLES) == []
 

@@ -42,7 +42,7 @@ SHOWN = {
     "script/test --all": "tests/booted/test_debian.py::",
     "script/demo stop": "Stopping ",
     'script/demo language=fr project_name="Mon site"': "Le site répond à http://127.0.0.1:",
-    "cookiecutter gh:org/django-gunicorn-supervisor": "[13/13]",
+    "cookiecutter gh:org/django-gunicorn-supervisor": "[14/14]",
     "./bootstrap.sh": "http://127.0.0.1:{port}/",
     "venv/bin/supervisord": "",
     **{
@@ -50,8 +50,8 @@ SHOWN = {
         f" --output {name}/var/from_sqlite.jsonl": ""
         for name in NAMES.values()
     },
-    "cookiecutter -o sqlite gh:org/django-gunicorn-supervisor": "[13/13]",
-    "cookiecutter -o postgresql gh:org/django-gunicorn-supervisor database=postgresql": "[13/13]",
+    "cookiecutter -o sqlite gh:org/django-gunicorn-supervisor": "[14/14]",
+    "cookiecutter -o postgresql gh:org/django-gunicorn-supervisor database=postgresql": "[14/14]",
     **{
         f"diff -ruN sqlite/{name} postgresql/{name} | patch -p2 -d {name}": (
             "patching file docs/postgresql.md"
@@ -100,7 +100,7 @@ class Newcomer:
         if line.startswith("cookiecutter "):
             # The template is fetched anew, where it was before.
             again = "\n" if (self.home / ".cookiecutters").exists() else ""
-            answers = f"{again}{self.language}\n" + 12 * "\n"
+            answers = f"{again}{self.language}\n" + 13 * "\n"
             command = ["script", "--quiet", "--return", "--command", line, "/dev/null"]
         done = subprocess.run(
             command,

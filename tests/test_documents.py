@@ -22,7 +22,10 @@ HOSTS = {
     "cookiecutter-django.readthedocs.io",
     "docs.astral.sh",
     "github.com",
+    "huey.readthedocs.io",
     "keepachangelog.com",
+    "pypi.org",
+    "python-rq.org",
     "uwsgi-docs.readthedocs.io",
 }
 WORKFLOW = ".github/workflows/ci.yml"

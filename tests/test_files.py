@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from support.commands import require
 from support.files import moved
 from support.project import Project, Site
 from support.service_files import filled
-from support.template import DATABASES, LANGUAGES, ROOT
+from support.template import DATABASES, LANGUAGES, ROOT, TASKS
 
 FILES = [
     ".env.example",
@@ -83,6 +84,7 @@ FILES = [
     "deploy/server/uninstall.py",
     "deploy/server/venvs.py",
     "deploy/supervisor_plugin/__init__.py",
+    "deploy/supervisor_plugin/children.py",
     "deploy/supervisor_plugin/config_check.py",
     "deploy/supervisor_plugin/failed_logins.py",
     "deploy/supervisor_plugin/fd_store.py",
@@ -158,6 +160,19 @@ POSTGRESQL_FILES = [
     "docs/postgresql.md",
     "pages/management/commands/migrate.py",
 ]
+# And one with tasks.
+CELERY_FILES = [
+    "deploy/redis.conf",
+    "deploy/server/tasks.py",
+    "docs/tasks.md",
+    "pages/management/commands/queue.py",
+    "pages/queue.py",
+    "pages/tasks.py",
+    "site_x/beat.py",
+    "site_x/broker.py",
+    "site_x/celery.py",
+    "site_x/queued_mails.py",
+]
 SCRIPTS = [
     "bootstrap.sh",
     "check.sh",
@@ -176,27 +191,29 @@ EXECUTABLE = {*SCRIPTS[:-1], "manage.py"}
 LONGEST_SCRIPT = 150
 
 
-@pytest.fixture(
-    scope="module", params=[(one, other) for one in LANGUAGES for other in DATABASES], ids="-".join
-)
+@pytest.fixture(scope="module", params=product(LANGUAGES, DATABASES, TASKS), ids="-".join)
 def project(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Project:
-    language, database = request.param
-    return bake(language=language, database=database, project_slug="site_x")
+    language, database, tasks = request.param
+    return bake(language=language, database=database, tasks=tasks, project_slug="site_x")
 
 
 @pytest.mark.parametrize(
-    ("web_interface", "database"),
-    [("127.0.0.1:9001", "sqlite"), ("off", "sqlite"), ("off", "postgresql")],
+    ("answers", "more"),
+    [
+        ({}, []),
+        ({"web_interface": "off"}, []),
+        ({"database": "postgresql"}, POSTGRESQL_FILES),
+        ({"tasks": "celery"}, CELERY_FILES),
+    ],
+    ids=["web", "no web", "postgresql", "celery"],
 )
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_exact_set_of_files(
-    bake: Callable[..., Project], language: str, web_interface: str, database: str
+    bake: Callable[..., Project], language: str, answers: dict[str, str], more: list[str]
 ) -> None:
-    answers = {"language": language, "web_interface": web_interface, "database": database}
-    path = bake(**answers, project_slug="site_x").path
+    path = bake(language=language, **answers, project_slug="site_x").path
     found = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
-    expected = [*FILES, *(POSTGRESQL_FILES if database == "postgresql" else [])]
-    assert sorted(found) == sorted(expected)
+    assert sorted(found) == sorted([*FILES, *more])
     assert {name for name, file in found.items() if file.stat().st_mode & 0o111} == EXECUTABLE
 
 

@@ -24,7 +24,7 @@ ELSEWHERE = {
         "root's: what the booted machines have",
         "booted/test_debian.py::test_it_is_installed_and_answers",
     ),
-    "sudo apt install python3-venv curl postgresql\n": Elsewhere(
+    "sudo apt install python3-venv curl postgresql": Elsewhere(
         "root's", "test_lesson_postgresql.py::test_postgresql_comes_to_know_the_reader"
     ),
     "sudo apt install postgresql\nsudo -u postgres createuser": Elsewhere(
@@ -41,6 +41,12 @@ ELSEWHERE = {
     ),
     "sudo service supervisord stop\n": Elsewhere(
         "of an installed site", "test_from_sqlite.py::test_on_a_server"
+    ),
+    "sudo apt install redis-server\n": Elsewhere(
+        "root's", "test_tasks_release.py::test_a_site_without_tasks_gets_them"
+    ),
+    "sudo systemctl disable --now redis-server\n": Elsewhere(
+        "root's", "booted/test_debian.py::test_no_task_is_lost_where_the_machine_ends"
     ),
     "sudo apt install gettext\n": Elsewhere(
         "root's", "test_developing.py::test_makemessages_finds_the_texts_of_the_site_alone"
@@ -89,7 +95,7 @@ ELSEWHERE = {
         "from another machine", "test_lesson_troubles.py::test_the_web_interface_cannot_be_reached"
     ),
 }
-# What a site has with one database alone.
+# What a site has with one database alone, or with tasks.
 OF_SQLITE = {"sudo apt install python3-venv curl\n"}
 OF_POSTGRESQL = {
     start for start in ELSEWHERE if "postgresql" in start or "DATABASE_URL" in start
@@ -97,6 +103,7 @@ OF_POSTGRESQL = {
     "venv/bin/python manage.py dumpdata --all",
     "sudo service supervisord stop\n",
 }
+OF_TASKS = {start for start in ELSEWHERE if "redis-server" in start}
 # It stays until Ctrl-C.
 RUNSERVER = "DEBUG=on venv/bin/python manage.py runserver "
 INTERACTIVE = {
@@ -137,7 +144,10 @@ WORDS = {
     "Thank you": "Merci",
     "your name": "votre nom",
     "Hello!": "Bonjour !",
+    "A message from": "Un message de",
+    "Good day": "Bonjour",
     ">Home<": ">Accueil<",
+    "0 waiting, the oldest for 0 s; 0 taken": "0 en attente, au plus depuis 0 s ; 0 en main",
 }
 # What the prose says of an output.
 CLAIMED = {"venv/bin/python manage.py check --deploy\n": "System check identified 4 issues"}
@@ -145,8 +155,13 @@ CLAIMED = {"venv/bin/python manage.py check --deploy\n": "System check identifie
 
 @pytest.fixture(
     scope="module",
-    params=[{}, {"web_interface": "off"}, {"database": "postgresql"}],
-    ids=["web", "no-web", "postgresql"],
+    params=[
+        {},
+        {"web_interface": "off"},
+        {"database": "postgresql"},
+        {"database": "postgresql", "tasks": "celery"},
+    ],
+    ids=["web", "no-web", "postgresql", "celery"],
 )
 def both(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> dict[str, Project]:
     """The same project in both languages."""
@@ -268,7 +283,7 @@ def test_each_setting_has_its_reason(both: dict[str, Project]) -> None:
     table = {
         name for name in chapter.section("gunicorn's own settings").spans if name.isidentifier()
     }
-    assert table == ours - {"set_parent_death_signal"}
+    assert table == ours
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -294,7 +309,7 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         there = (project.path / name).exists() or ("/" not in name and [*project.path.rglob(name)])
         assert {*Path(name).parts} & made_later or there, path
     names = {found for span in spans for found in re.findall(r"\b[A-Z]{4,}[A-Z_]*\b", span)}
-    names -= {"RUNNING", "FATAL", "EACCES", "DISCOUNT", "PAGES"}
+    names -= {"RUNNING", "FATAL", "QUIT", "EACCES", "DISCOUNT", "PAGES"}
     names -= {"ALTER", "TABLE", "DROP", "COLUMN", "INDEX", "INVALID", "CONCURRENTLY", "CREATEDB"}
     assert "ALLOWED_HOSTS" in names
     assert [name for name in names if name not in written] == []
@@ -316,9 +331,9 @@ def lines_of(document: Document) -> Iterator[tuple[str, str, str]]:
     "answers",
     [
         {"language": "en"},
-        {"language": "fr", "web_interface": "off", "database": "postgresql"},
+        {"language": "fr", "web_interface": "off", "database": "postgresql", "tasks": "celery"},
     ],
-    ids=["en, web, SQLite", "fr, no web, PostgreSQL"],
+    ids=["en, web, SQLite", "fr, no web, PostgreSQL, Celery"],
 )
 def test_the_commands_run_in_order_as_written(
     answers: dict[str, str],
@@ -358,6 +373,7 @@ def test_the_commands_run_in_order_as_written(
         ] in site.get("/guestbook/").text
     others = {"ssh -N"} if "web_interface" in answers else set()
     others |= OF_SQLITE if "database" in answers else OF_POSTGRESQL
+    others |= set() if "tasks" in answers else OF_TASKS
     assert listed == ELSEWHERE.keys() - others
 
 

@@ -6,6 +6,7 @@ Each comes with an expression that is true as long as the name means what our co
 import json
 import re
 import sys
+from collections.abc import Callable
 
 import pytest
 from support.project import Site
@@ -111,6 +112,10 @@ def calls(name, *functions):
         "InetStreamSocketConfig": "datatypes.InetStreamSocketConfig('', 1).url == 'tcp://:1'",
         "group.config.process_configs": "process.config in config.process_configs",
         "process.config.directory": "process.config.directory.endswith('/..')",
+        "Subprocess._spawn_as_child": (
+            "calls('_spawn_as_child(filename, argv)', processes.Subprocess.spawn)"
+        ),
+        "process.config.stopsignal": "process.config.stopsignal == 15",
         "Subprocess.get_execv_args": (
             "processes.Subprocess(process.config).get_execv_args()[0].endswith('gunicorn')"
         ),
@@ -283,6 +288,42 @@ DJANGO: Probes = (
         ),
     },
 )
+CELERY: Probes = (
+    """
+import inspect
+from celery import Celery
+from celery.beat import PersistentScheduler
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport.redis import Channel, MultiChannelPoller, QoS, Transport
+
+def calls(name, *functions):
+    return all(name in inspect.getsource(function) for function in functions)
+""",
+    {
+        "TRANSPORT_ALIASES": "TRANSPORT_ALIASES['redis'] == 'kombu.transport.redis:Transport'",
+        "Transport.Channel": "Transport.Channel is Channel",
+        "Channel._brpop_start": "calls('_brpop_start()', MultiChannelPoller._register_BRPOP)",
+        "Channel._brpop_read": "calls('_brpop_read', Channel.close) and calls('BRPOP', Channel.__init__)",
+        "Channel._in_poll": "calls('if not channel._in_poll', MultiChannelPoller._register_BRPOP)",
+        "Channel._brpop_sent_at": "calls('_brpop_sent_at', MultiChannelPoller.maybe_check_brpop_health)",
+        "Channel._queue_cycle": (
+            "calls('_queue_cycle.consume(', Channel._brpop_start)"
+            " and calls('_queue_cycle.rotate(', Channel._brpop_read)"
+        ),
+        "Channel.brpop_timeout": "Transport.brpop_timeout == 1 and calls('self.brpop_timeout =', Channel.__init__)",
+        "Channel.conn_or_acquire": "calls('conn_or_acquire', Channel._size)",
+        "Channel.connection_errors": "calls('connection_errors', Channel._brpop_read)",
+        "Transport._deliver": "calls('self.connection._deliver(loads(', Channel._brpop_read)",
+        "Channel.visibility_timeout": "calls('visibility_timeout', QoS.restore_visible)",
+        "QoS.restore_visible": (
+            "[*inspect.signature(QoS.restore_visible).parameters] == ['self', 'start', 'num', 'interval']"
+        ),
+        "unacked": "Channel.unacked_key == 'unacked'",
+        "amqp.queues.consume_from": "[*Celery('x').amqp.queues.consume_from] == ['celery']",
+        "PersistentScheduler.tick": "hasattr(PersistentScheduler, 'tick')",
+        "PersistentScheduler.max_interval": "PersistentScheduler.max_interval > 0",
+    },
+)
 PIP: Probes = (
     "import pip, pathlib",
     {"__pip-runner__.py": "pathlib.Path(pip.__file__).with_name('__pip-runner__.py').exists()"},
@@ -311,7 +352,7 @@ options = {option.name for option in cli.main.params}
         },
     },
 )
-PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, PIP, PYTHON, COOKIECUTTER)
+PROBES = (SUPERVISOR, GUNICORN, ENVIRON, DJANGO, CELERY, PIP, PYTHON, COOKIECUTTER)
 NAMES = [name for _, expressions in PROBES for name in expressions]
 
 # Prints the names whose expression is not true.
@@ -327,6 +368,12 @@ for name, expression in json.loads(expressions).items():
         missing[name] = repr(error)
 print(json.dumps(missing))
 """
+
+
+@pytest.fixture(scope="module")
+def site(make_site: Callable[..., Site]) -> Site:
+    """With everything that a site can have."""
+    return make_site(tasks="celery")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import getaddresses
 from functools import cache
@@ -23,6 +23,7 @@ from cookiecutter.main import cookiecutter
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
+from jinja2 import Environment
 from markdown_it import MarkdownIt
 from nginx import fill
 from supervisor.options import ServerOptions
@@ -54,6 +55,7 @@ AROUND: dict[str, st.SearchStrategy[str]] = {
     "domain_name": domains() | st.sampled_from(["localhost", "été.example.fr", "中文.example"]),
     "time_zone": st.sampled_from(sorted(zoneinfo.available_timezones())),
     "database": st.sampled_from(["sqlite", "postgresql"]),
+    "tasks": st.sampled_from(["none", "celery"]),
     "bind": addresses,
     "web_interface": private | addresses | st.just("off"),
     "install_dir": st.from_regex(
@@ -76,6 +78,23 @@ good_answers: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries(
 @pytest.fixture(scope="module")
 def output(short_folder: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=short_folder))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _files_are_compiled_once() -> Iterator[None]:
+    """Jinja gets the same files for every project; what the answers are, it learns only afterwards."""
+    compile_anew, known = Environment.compile, {}
+
+    def compile_once(self: Environment, source: str, name: str | None = None, *more: Any) -> Any:
+        if name is None:
+            return compile_anew(self, source, name, *more)
+        if (name, source) not in known:
+            known[name, source] = compile_anew(self, source, name, *more)
+        return known[name, source]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_once)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +151,10 @@ def check_supervisor(project: Path, answers: dict[str, str]) -> None:
         (project / "deploy" / "web_interface.conf").write_text(password)
     options = ServerOptions()
     options.realize(["-c", str(project / "deploy" / "supervisord.conf"), "-n"])
-    (group,) = (each for each in options.process_group_configs if each.name != "alerts")
-    assert group.name == f"gu-{answers['project_slug']}"
+    groups = {group.name: group for group in options.process_group_configs}
+    group = groups.pop(f"gu-{answers['project_slug']}")
+    of_tasks = {"redis", "worker", "beat"} if answers["tasks"] == "celery" else set()
+    assert {*groups} == {"alerts", *of_tasks}
     assert group.socket_config.url == f"tcp://{answers['bind']}"
     servers = {server["section"]: server for server in options.server_configs}
     if answers["web_interface"] == "off":
@@ -236,6 +257,7 @@ def check_env(project: Path, answers: dict[str, str]) -> None:
     assert getaddresses([env["ADMINS"]]) == [("", answers["email"])]
     assert env["DEFAULT_FROM_EMAIL"] == answers["email"]
     assert ("DATABASE_URL" in env) == (answers["database"] == "postgresql")
+    assert ("BROKER_URL" in env) == (answers["tasks"] == "celery")
 
 
 def check_readme(project: Path, answers: dict[str, str]) -> None:
@@ -289,7 +311,7 @@ def test_refused_answers_leave_nothing(
     generate: Bake, output: Path, answers: dict[str, str], name: str, data: st.DataObject
 ) -> None:
     assume(
-        name not in ("language", "database")
+        name not in ("language", "database", "tasks")
     )  # Cookiecutter itself refuses what is none of the choices
     value = data.draw(AROUND[name] | st.text() | st.sampled_from(["", "\0", "../x", "root", "/"]))
     assume(not re.search(r"\{[{%#]", value))  # Cookiecutter renders those before we see them

@@ -128,7 +128,7 @@ def test_cruft_refuses_wrong_answers(folder: Path, repository: Path) -> None:
 def test_in_a_terminal(
     folder: Path, template: Path, language: str, locale: str, hooks: str, last_question: str
 ) -> None:
-    """Thirteen questions in the locale's language: the site's language, then Return each time.
+    """Fourteen questions in the locale's language: the site's language, then Return each time.
 
     The end of the input comes behind them: nobody waits for an answer to one more.
     """
@@ -142,7 +142,7 @@ def test_in_a_terminal(
         stderr=terminal,
     )
     os.close(terminal)
-    os.write(master, f"{LANGUAGES.index(language) + 1}\n".encode() + b"\n" * 12 + b"\x04")
+    os.write(master, f"{LANGUAGES.index(language) + 1}\n".encode() + b"\n" * 13 + b"\x04")
     shown = b""
     while True:
         try:
@@ -151,7 +151,7 @@ def test_in_a_terminal(
             break
     os.close(master)
     assert asked.wait() == 0, shown.decode()
-    assert re.search(rf"\[13/13\] {last_question} \(www-data\)", shown.decode())
+    assert re.search(rf"\[14/14\] {last_question} \(www-data\)", shown.decode())
     project = folder / {"en": "my_site", "fr": "mon_site"}[language]
     assert is_whole(project)
     assert f'LANGUAGE_CODE = "{language}"' in (project / project.name / "settings.py").read_text()

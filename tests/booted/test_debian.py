@@ -40,6 +40,7 @@ from support.documents import Document
 from support.project import Project, Response
 from support.service_files import filled
 from support.smtp import Inbox, mail_server
+from support.tasks import ASK, NUMBER, QUEUE, add_task
 from support.template import ROOT, cookiecutter, read
 from support.waiting import eventually
 
@@ -160,7 +161,7 @@ def machine(request: pytest.FixtureRequest, bake: Callable[..., Project]) -> Ite
 @contextmanager
 def boot(bake: Callable[..., Project], suite: str, init: str, database: str) -> Iterator[Machine]:
     require_root()
-    requirements = bake(database=database).path / "requirements.txt"
+    requirements = bake(database=database, tasks="celery").path / "requirements.txt"
     bind = f"--bind-ro={wheelhouse(requirements)}:/wheels"
     with booted(tree(suite, init, database), init, bind) as machine:
         yield machine
@@ -1494,6 +1495,41 @@ def test_a_server_on_another_host_is_taken_as_it_is(
     assert {*names} == there
     machine.run("pg_dropcluster", "--stop", "17", "far")
     machine.run("rm", "-r", "/etc/postgresql/17/far")
+    assert machine.files() ^ before == set()
+
+
+@only("postgresql")
+def test_no_task_is_lost_where_the_machine_ends(
+    server: Server, bake: Callable[..., Project]
+) -> None:
+    """Shut down, and then as when the power goes."""
+    machine = server.machine
+    before = machine.files()
+    answers = {"project_slug": "crew", "domain_name": "crew.example.org", "run_user": "crew"}
+    more = {"bind": "127.0.0.1:8200", "web_interface": "off", "tasks": "celery"}
+    if machine.init == "systemd":
+        machine.run("systemctl", "disable", "--now", "redis-server")
+    crew = put(machine, bake, **answers, **more)
+    add_task(machine.root / crew.code[1:])
+    crew.install("--service", "crew", *OFFLINE)
+    eventually(crew.answers)
+    manage = ("/srv/crew/current/deploy/manage.sh",)
+    shell = (*manage, "shell", "--no-imports", "-c")
+    machine.run(*shell, ASK.format(sql="CREATE TABLE done (number integer)"))
+    machine.run(*shell, QUEUE.format(number=NUMBER, seconds=0.05))
+    for ends in (machine.shut_down, machine.lose_power):
+        assert not machine.run(*manage, "queue").stdout.startswith("0 waiting")
+        ends()
+        machine.boot()
+        eventually(crew.answers, 60)
+    said = "0 waiting, the oldest for 0 s; 0 taken\n"
+    eventually(lambda: machine.run(*manage, "queue").stdout == said, 120)
+    rows = machine.run(*shell, ASK.format(sql="SELECT number FROM done")).stdout.split()
+    print(f"{machine.init}: {len(rows) - len({*rows})} of {NUMBER} tasks ran twice")
+    assert len({*rows}) == NUMBER
+    for file in ("redis", "redis.sock"):
+        assert (machine.root / "srv/crew/var" / file).lstat().st_mode & 0o077 == 0
+    crew.install("--uninstall", "--service", "crew", "--yes")
     assert machine.files() ^ before == set()
 
 

@@ -8,6 +8,7 @@ import pwd
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,13 +37,14 @@ apt-get update
 apt-get install -y --allow-remove-essential --no-install-recommends sysvinit-core systemd-sysv-
 apt-get purge -y --allow-remove-essential systemd
 """
-# With a cluster that starts at the next boot.
-WITH_POSTGRESQL = """
+# With a cluster that starts at the next boot; of Redis, a site runs its own.
+WITH_SERVERS = """
 mount -t proc proc /proc
 apt-get update
 echo 'exit 101' >/usr/sbin/policy-rc.d
 chmod +x /usr/sbin/policy-rc.d
-apt-get install -y --no-install-recommends postgresql
+apt-get install -y --no-install-recommends postgresql redis-server
+update-rc.d redis-server disable
 rm /usr/sbin/policy-rc.d
 """
 # Debian's own daily work, systemd's and cron's: at midnight it would change files under a test.
@@ -60,7 +62,7 @@ MORTAL = [
 # Where an administrator has code that is not installed.
 CODE = "/usr/local/src"
 # Seconds between two requests of a visitor: some processor is left to what they visit.
-REST = 0.04
+REST = 0.08
 IPV6_LOOPBACK = f"{0:024}01000000"  # as /proc/net/tcp6 has it
 CLONE_NEWNET = 0x40000000  # setns(2)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -148,8 +150,8 @@ debootstrap --variant=minbase --include={PACKAGES} {suite} "$1" {mirror()} ||
         if init == "sysvinit":
             layers = with_layer(layers, base.with_suffix(".sysvinit"), TO_SYSVINIT)
         if database == "postgresql":
-            layer = f"{base.name}-{init}-{digest_of(WITH_POSTGRESQL)}.postgresql"
-            layers = with_layer(layers, base.with_name(layer), WITH_POSTGRESQL)
+            layer = f"{base.name}-{init}-{digest_of(WITH_SERVERS)}.servers"
+            layers = with_layer(layers, base.with_name(layer), WITH_SERVERS)
         return layers
 
 
@@ -167,12 +169,18 @@ def with_layer(below: list[Path], layer: Path, recipe: str) -> list[Path]:
 
 
 def wheelhouse(requirements: Path) -> Path:
-    """A folder with the site's packages, for each of PYTHONS: the machines have no network."""
-    digest = digest_of(requirements.read_text() + " ".join(PYTHONS))
-    with locked(f"wheels-{digest}") as wheels:
+    """A folder with the site's packages, for each of PYTHONS: the machines have no network.
+
+    Also those that this very Python need not have: Debian 12 has 3.11.2.
+    """
+    text = re.sub(r" ; python_full_version < '\d+\.\d+\.\d+' ", " ", requirements.read_text())
+    digest = digest_of(text + " ".join(PYTHONS))
+    with locked(f"wheels-{digest}") as wheels, tempfile.NamedTemporaryFile("w") as every:
         if not wheels.exists():
+            every.write(text)
+            every.flush()
             pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes")
-            options = ("--only-binary", ":all:", "-r", str(requirements), "-d")
+            options = ("--only-binary", ":all:", "-r", every.name, "-d")
             download = "".join(
                 f'{shlex.join((*pip, "--python-version", python, *options))} "$1"\n'
                 for python in PYTHONS
@@ -295,6 +303,12 @@ class Machine:
     def shut_down(self) -> None:
         """As its administrator would."""
         self.run("poweroff")
+        self.console.wait(90)
+
+    def lose_power(self) -> None:
+        """Everything in it ends at once."""
+        self._require_running()
+        os.kill(self.pid, signal.SIGKILL)
         self.console.wait(90)
 
     def run(self, *command: str, check: bool = True, **options: Any) -> Run:

@@ -12,12 +12,14 @@ BY_PARAMETER = ("test_debian", "test_document_commands", "test_life", "test_pyth
 # processors; what takes less than three is not here. The longest parts begin first.
 SECONDS = {
     "test_release": (0, 699),
+    "test_lesson": (8, 690),
     "test_debian[bookworm-systemd]": (0, 573),
     "test_debian[bookworm-sysvinit]": (0, 559),
+    "test_tasks": (0, 550),
     "test_debian[trixie-systemd]": (0, 525),
-    "test_proof": (79, 403),
-    "test_lesson": (5, 394),
+    "test_tasks_release": (0, 350),
     "test_bootstrap": (0, 338),
+    "test_proof": (60, 210),
     "test_lesson_troubles": (0, 199),
     "test_postgresql_data": (0, 197),
     "test_supervisor_plugin": (0, 197),

@@ -133,8 +133,12 @@ class Site(Project):
         return states(self.path / "var" / "ctl.sock").get(ALERTS, ("", 0))
 
     def masters(self) -> dict[str, int]:
-        """The programs that are RUNNING, as a rule the gunicorn masters: name → pid."""
-        return {name: pid for name, (state, pid) in self.states().items() if state == "RUNNING"}
+        """The gunicorn masters that are RUNNING: name → pid."""
+        return {
+            name: pid
+            for name, (state, pid) in self.states().items()
+            if state == "RUNNING" and name.startswith("gu-")
+        }
 
     def workers(self, master: int) -> list[int]:
         """The pids of a master's workers."""

@@ -17,6 +17,7 @@ PARTS = (
 )
 LANGUAGES = ("en", "fr")
 DATABASES = ("sqlite", "postgresql")
+TASKS = ("none", "celery")
 READMES = {"en": "README.md", "fr": "README.fr.md"}
 
 

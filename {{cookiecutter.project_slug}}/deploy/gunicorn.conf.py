@@ -1,24 +1,12 @@
 """_("Settings of gunicorn; each of the two masters that supervisord runs reads them.")"""
 
-import ctypes
 import gc
 import io
 import os
 import signal
-import socket
 import sys
 from wsgiref.handlers import SimpleHandler
 from wsgiref.util import setup_testing_defaults
-
-#: If supervisord is killed, end too: an orphan would keep the port. Linux only. It stands first, to hold while Django loads.
-if sys.platform == "linux":
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG, prctl(2)
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
-    #: It may have been killed already: then its socket is gone.
-    if "NOTIFY_SOCKET" in os.environ:
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).connect(
-            os.environ["NOTIFY_SOCKET"].replace("@", "\0")
-        )
 
 wsgi_app = "{{ cookiecutter.project_slug }}.wsgi"
 

@@ -1,6 +1,12 @@
 """_("Tests of the pages: venv/bin/python manage.py test")"""
 
+#% if cookiecutter.tasks == "celery"
+from celery import current_app as app
+#% endif
 from django.conf import settings
+#% if cookiecutter.tasks == "celery"
+from django.core import mail
+#% endif
 from django.db import connection
 from django.urls import reverse
 from django.utils.html import escape
@@ -47,3 +53,23 @@ class HealthCheckTests(PageTestCase):
         self.assertEqual(
             (response.status_code, response.content), (503, b"unavailable\n")
         )
+#% if cookiecutter.tasks == "celery"
+
+
+LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
+
+
+class MailTests(PageTestCase):
+    def test_a_mail_goes_through_a_task(self):
+        app.conf.task_always_eager = True
+        self.addCleanup(app.conf.update, task_always_eager=False)
+        through = "{{ cookiecutter.project_slug }}.queued_mails.EmailBackend"
+        with (
+            self.settings(EMAIL_BACKEND=through, DIRECT_EMAIL_BACKEND=LOCMEM),
+            self.captureOnCommitCallbacks(execute=True),
+        ):
+            mail.send_mail("Subject", "Text", None, ["ada@example.com"])
+        [message] = mail.outbox
+        self.assertEqual(message.recipients(), ["ada@example.com"])
+        self.assertIn(b"Subject: Subject\n", message.as_bytes())
+#% endif

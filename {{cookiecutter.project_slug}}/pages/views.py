@@ -19,12 +19,21 @@ from django.db import Error, InterfaceError, OperationalError
 #% else
 from django.db import Error, connection
 #% endif
+#% if cookiecutter.tasks == "celery"
+from django.http import Http404, HttpResponse
+#% else
 from django.http import HttpResponse
+#% endif
 from django.shortcuts import render
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.static import serve
+#% if cookiecutter.tasks == "celery"
+from redis.exceptions import RedisError
+
+from . import queue
+#% endif
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +81,32 @@ def healthz(request):
 #% endif
         logger.exception(_py("The database does not answer."))
         return HttpResponse("unavailable\n", status=503, content_type="text/plain")
-    #: Which release it is, this machine alone is told; by a UNIX socket there is no address.
-    asked_here = request.META["REMOTE_ADDR"] in ("", "127.0.0.1")
-    text = f"ok {settings.RELEASE}\n" if asked_here else "ok\n"
+    #: Which release it is, this machine alone is told.
+    text = f"ok {settings.RELEASE}\n" if asked_here(request) else "ok\n"
     return HttpResponse(text, content_type="text/plain")
 
 
+def asked_here(request):
+    """_("Whether the machine itself asks; by a UNIX socket there is no address.")"""
+    return request.META["REMOTE_ADDR"] in ("", "127.0.0.1")
+
+
+#% if cookiecutter.tasks == "celery"
+@require_safe
+@never_cache
+def queuez(request):
+    """_("Tells this machine how many tasks wait, how many seconds the oldest has waited, and how many the worker has taken; 503 where the broker does not answer.")"""
+    if not asked_here(request):
+        raise Http404
+    try:
+        lines = [f"{name} {value}\n" for name, value in queue.state()._asdict().items()]
+    except RedisError:
+        logger.exception(_py("The broker does not answer."))
+        return HttpResponse("unavailable\n", status=503, content_type="text/plain")
+    return HttpResponse(lines, content_type="text/plain")
+
+
+#% endif
 #% if cookiecutter.database == "postgresql"
 def server_error(request):
     """_("Django's page; or one for what passes: PostgreSQL is down, full, or busy with others.")"""

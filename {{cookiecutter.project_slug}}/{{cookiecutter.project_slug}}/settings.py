@@ -2,9 +2,15 @@
 
 import logging
 import os
+#% if cookiecutter.tasks == "celery"
+import ssl
+#% endif
 from importlib.util import find_spec
 from pathlib import Path
 
+#% if cookiecutter.tasks == "celery"
+from celery.schedules import crontab
+#% endif
 from csp.constants import NONE, SELF
 from django.core.files.storage import FileSystemStorage
 
@@ -27,6 +33,11 @@ SITE_DESCRIPTION = {{ cookiecutter.description | python }}
 
 #: How mails leave: EMAIL_HOST and the like
 globals().update(env.email("EMAIL_URL"))
+#% if cookiecutter.tasks == "celery"
+#: A task sends them.
+DIRECT_EMAIL_BACKEND = globals()["EMAIL_BACKEND"]
+EMAIL_BACKEND = "{{ cookiecutter.project_slug }}.queued_mails.EmailBackend"
+#% endif
 #: A mail server that says nothing holds a page no longer; well below the timeout of gunicorn.
 EMAIL_TIMEOUT = 10
 #: Who is told of errors and of what dies; and from whom mails come
@@ -115,6 +126,52 @@ DATABASES = {
     }
 }
 #% endif
+#% if cookiecutter.tasks == "celery"
+#: Tasks: what Celery's manual calls broker_url is CELERY_BROKER_URL here, and so on.
+VAR = (BASE_DIR / "var").resolve()
+CELERY_BROKER_URL = env("BROKER_URL", default="") or f"redis+socket://{VAR}/redis.sock"
+#: By TLS, it must show a certificate of its name: by itself, Celery takes any.
+if CELERY_BROKER_URL.startswith("rediss:"):
+    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    #: Seconds: a page that queues a task asks a broker that does not answer twice.
+    "socket_connect_timeout": 0.6,
+    "socket_timeout": 0.6,
+    #: Seconds after which a task is done again whose worker was killed, and its machine with it. More than a task may take.
+    "visibility_timeout": 900,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
+#: A task leaves the queue when it is done, not when it has begun: none is lost with its process.
+CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
+#: The worker takes as many as it does at a time.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = 2
+#: At a stop, a task has this many seconds to end; then it goes back to the queue.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
+#: One that takes longer fails, and the log has its place; where it does not heed that, its process is ended.
+CELERY_TASK_SOFT_TIME_LIMIT = 300
+CELERY_TASK_TIME_LIMIT = 330
+#: A process is replaced after so many tasks, or once it has grown to this (KiB).
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 1_000
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000
+#: What a task returns is nobody's, unless it says so itself.
+CELERY_TASK_IGNORE_RESULT = True
+#: Their log is the site's: errors are mailed.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+#: What beat queues, and when
+CELERY_BEAT_SCHEDULER = "{{ cookiecutter.project_slug }}.beat:Scheduler"
+CELERY_BEAT_SCHEDULE_FILENAME = VAR / "beat"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 10
+CELERY_BEAT_SCHEDULE = {
+    "clear_sessions": {
+        "task": "pages.tasks.clear_sessions",
+        "schedule": crontab(hour=3, minute=47),
+    },
+}
+
+#% endif
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
@@ -132,6 +189,9 @@ AUTH_PASSWORD_VALIDATORS = [
 
 LANGUAGE_CODE = "{{ cookiecutter.language }}"
 TIME_ZONE = "{{ cookiecutter.time_zone }}"
+#% if cookiecutter.tasks == "celery"
+CELERY_TIMEZONE = TIME_ZONE
+#% endif
 USE_TZ = True
 
 #: Each file gets a name with its fingerprint: browsers keep it for ever, a change is seen at once.
@@ -155,7 +215,7 @@ MEDIA_ROOT = BASE_DIR / "var" / "media"
 #: The proxy says by X-Forwarded-Proto how the visitor came; gunicorn passes it on.
 SECURE_SSL_REDIRECT = HTTPS
 #: A health check comes from this very machine, by http.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"{% if cookiecutter.tasks == "celery" %}, r"^queuez$"{% endif %}]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 #: Browsers that came by https once come by https for a year.
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0

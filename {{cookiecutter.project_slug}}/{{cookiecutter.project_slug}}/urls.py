@@ -10,6 +10,9 @@ from pages import views
 urlpatterns = [
     path("", views.home, name="home"),
     path("healthz", views.healthz, name="healthz"),
+#% if cookiecutter.tasks == "celery"
+    path("queuez", views.queuez, name="queuez"),
+#% endif
     #: "Forgotten your password?" below the login form of the administration, and the way by mail to a new one
     path(
         "admin/password_reset/",

@@ -89,6 +89,9 @@ def write_local_conf(port):
 
 
 def set_up(config, options):
+#% if cookiecutter.tasks == "celery"
+    preflight.require_broker()
+#% endif
 #% if cookiecutter.database == "postgresql"
     new_url = partial(postgresql.new_url, CODE, {})
     secrets = {".env": partial(secret_files.write_env, DATABASE_URL=new_url)}

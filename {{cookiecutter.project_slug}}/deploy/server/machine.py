@@ -48,7 +48,12 @@ def require_place():
 
 
 def require_packages():
-    missing = [name for name in ("nginx", "cron") if not shutil.which(name)]
+#% if cookiecutter.tasks == "celery"
+    programs = ("nginx", "cron", "redis-server")
+#% else
+    programs = ("nginx", "cron")
+#% endif
+    missing = [name for name in programs if not shutil.which(name)]
 #% if cookiecutter.database == "postgresql"
     if not shutil.which("psql"):
         missing.append("postgresql")

@@ -51,6 +51,14 @@ def require_free(addresses, config):
                 ) from None
 
 
+#% if cookiecutter.tasks == "celery"
+def require_broker():
+    if not shutil.which("redis-server"):
+        text = _py("redis-server is missing, which keeps the tasks that wait: sudo apt install redis-server (with Homebrew: brew install redis).")
+        raise Failed(text)
+
+
+#% endif
 def require_python(account, user):
     """_("The site's user must be able to run this Python: one in root's home is out of reach.")"""
     try:

@@ -10,7 +10,11 @@ from contextlib import ExitStack
 #% endif
 from pathlib import Path
 
+#% if cookiecutter.tasks == "celery"
+from . import code, preflight, tasks
+#% else
 from . import code, preflight
+#% endif
 from .commands import Failed, Interrupted, complain, say, step
 from .facts import FOLDER
 from .options import Parser, folder
@@ -180,6 +184,13 @@ def rehearse(site, new):
         say(misfit)
     with step(_py("Rehearsal: collecting the static files")):
         new.manage("collectstatic", "--no-input")
+#% if cookiecutter.tasks == "celery"
+    with step(_py("Rehearsal: asking a worker for its tasks")):
+        tasks.rehearse(new)
+        misfits = tasks.misfits(new, serving(site)) if site.current.exists() else []
+    for misfit in misfits:
+        say(misfit)
+#% endif
 #% if cookiecutter.database == "postgresql"
     if new.database.schema_only:
         text = _py("Not tried, as the copy has no rows: migrations that change rows, what the rows may refuse, and the home page.")

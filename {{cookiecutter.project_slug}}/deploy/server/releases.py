@@ -71,11 +71,9 @@ class Release:
             venv.stamp.unlink(missing_ok=True)
             for _, command in venv.commands(packages):
                 run(*command)
+            compile_python(venv, venv.path / "lib")
             venv.finish()
-        #: The site may not write into these folders: Python's bytecode must be there. What only another Python understands may stay as it is.
-        options = ("-m", "compileall", "-q", self.path, venv.path / "lib")
-        with started((venv.python, *options), subprocess.DEVNULL) as process:
-            process.wait()
+        compile_python(venv, self.path)
         link(self.path / "venv", f"../../venvs/{name}")
         link(self.path / ".env", "../../.env")
         #: supervisord.conf reads it; what it says on another machine does not count here.
@@ -191,6 +189,13 @@ class Release:
         host = self.host()
         for _ in range(VERIFYING_CONNECTIONS):
             self.require_name(ask(self.config.site, "/healthz", host))
+
+
+def compile_python(venv, folder):
+    """_("The site may not write there: Python's bytecode must be there already. What only another Python understands may stay as it is.")"""
+    compileall = (venv.python, "-m", "compileall", "-q", folder)
+    with started(compileall, subprocess.DEVNULL) as process:
+        process.wait()
 
 
 def serving(folder):

@@ -21,6 +21,7 @@ READY_SECONDS = 60
 #: The code that is current, and on a server the link that leads to it
 CODE = Path(__file__).resolve().parents[2]
 CURRENT = CODE.parents[1] / "current"
+VAR = (CODE / "var").resolve()
 
 
 class DidNotComeUp(Exception):
@@ -172,7 +173,8 @@ def runs(process):
 
 
 def runs_code(config):
-    """_("A cache beside the site, say, does not: it need not restart for new code.")"""
+    """_("A cache beside the site, say, does not: it need not restart for new code; nor what works in var/.")"""
+    folder = Path(config["directory"]).resolve()
     code = f"({re.escape(str(CODE))}|{re.escape(str(CURRENT))})(?![\\w.-])"
     said = f"{config['directory']} {config['command']}"
-    return Path(config["directory"]).resolve() == CODE or re.search(code, said)
+    return folder == CODE or folder != VAR and re.search(code, said)

@@ -1,6 +1,6 @@
 """_("What supervisord does not do by itself.")"""
 
-#: supervisord loads this module: it looks at its processes when it is worth it, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, tries again what has failed, refuses a config that cannot work, shows any log, logs failed logins, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
+#: supervisord loads this module: it looks at its processes when it is worth it, keeps the sockets of FastCGI groups open while their processes restart, notes which processes are ready, ends them when it is killed itself, tries again what has failed, refuses a config that cannot work, shows any log, logs failed logins, and says in a sentence why supervisord cannot start. supervisorctl loads rolling_restart, which needs this one.
 #
 # [rpcinterface:supervisor_plugin]
 # supervisor.rpcinterface_factory = supervisor_plugin.server:make_rpcinterface
@@ -12,6 +12,7 @@ import sys
 
 from server import environment
 
+from . import children
 from .config_check import check_at_hangup
 from .failed_logins import log_failed_logins
 from .held_sockets import HeldSockets
@@ -46,6 +47,7 @@ class RPCInterface:
 @functools.lru_cache(maxsize=1)
 def make_rpcinterface(supervisord):
     """_("Called once supervisord has made its groups, before it starts their programs.")"""
+    children.tie(supervisord)
     Pace(supervisord)
     HeldSockets(supervisord)
     Retries(supervisord)
