@@ -9,6 +9,8 @@ turns. On standard error a dot is a second; the table goes to standard output.
 import argparse
 import json
 import os
+import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -33,6 +35,12 @@ def started(queued):
     with open(settings.VAR / "started", "a") as file:
         print(time.time() - queued, file=file)
 """
+HEAD = """\
+# What tasks cost
+
+`script/bench tasks` has written this. Beside the template stands the example that Celery has for
+supervisord, in the same site, with the same packages and a Redis of its own.
+"""
 # Celery's extra/supervisord/celeryd.conf and celerybeat.conf, with the broker's socket and names.
 PEER = """
 import os
@@ -56,7 +64,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [supervisorctl]
 serverurl = unix://{folder}/var/peer.ctl
 [program:redis]
-command = redis-server --port 0 --unixsocket {folder}/var/peer.sock --save "" --appendonly {aof}
+command = redis-server --port 0 --unixsocket {folder}/var/peer.sock --save "" --appendonly yes
 directory = {folder}/var/log
 priority = 1
 [program:celery]
@@ -108,7 +116,7 @@ def measure(work: Path) -> None:
     (site.folder / "peer.py").write_text(PEER)
     own = site.folder / "deploy" / "supervisord.conf"
     theirs = site.folder / "var" / "peer.conf"
-    theirs.write_text(PROGRAMS.format(folder=site.folder, aof="yes"))
+    theirs.write_text(PROGRAMS.format(folder=site.folder))
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     with ExitStack() as stack:
         for name, config in (("template", own), ("example", theirs)):
@@ -121,14 +129,24 @@ def measure(work: Path) -> None:
         time.sleep(10)
         for _ in range(rounds):
             for name in ("template", "example"):
-                for figure, value in figures(site, name).items():
+                measured = figures(site, name)
+                for figure, value in measured.items():
                     found[figure, name].append(value)
-                note(f"{name}: { ({f: v[-1] for (f, n), v in found.items() if n == name}) }")
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, {rounds} rounds, medians\n")
+                note(f"{name}: {measured}")
+    print(HEAD)
+    print(f"{describe(site)}, {rounds} rounds, medians\n")
     print("| figure | template | Celery's example | ratio |\n|---|---|---|---|")
     for figure in dict.fromkeys(figure for figure, _ in found):
         ours, example = (statistics.median(found[figure, name]) for name in ("template", "example"))
         print(f"| {figure} | {ours:.3g} | {example:.3g} | {ours / example:.2f} |")
+
+
+def describe(site: Shell) -> str:
+    """The machine, its load, and the versions that both run with."""
+    celery = re.findall(r"(?m)^celery==(\S+)", (site.folder / "requirements.txt").read_text())[0]
+    redis = subprocess.check_output(("redis-server", "--version"), text=True).split()[2]
+    processors = f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
+    return f"{processors}, Python {platform.python_version()}, celery {celery}, Redis {redis}"
 
 
 def await_redis(site: Shell) -> None:

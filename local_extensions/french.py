@@ -3256,6 +3256,11 @@ FRENCH: dict[str, str] = {
         "; s'il meurt avant startsecs, le temps que Django se charge, il n'a pas démarré, et la "
         "mise en service est défaite."
     ),
+    "What it leaves out would keep several workers informed of each other; and a heartbeat, "
+    "without a broker, would keep it from its end.": (
+        "Ce qu'il laisse de côté tiendrait plusieurs workers au courant les uns des autres ; et "
+        "un battement de cœur, sans courtier, l'empêcherait de finir."
+    ),
     "QUIT: what does not end within CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT goes back to the "
     "queue. TERM would wait for it as long as it takes, until it is killed, and only the "
     "broker's visibility_timeout would bring it back.": (
@@ -3893,10 +3898,10 @@ FRENCH: dict[str, str] = {
     "is being done: a worker that is killed between both has lost it. Here Redis moves it "
     "into another list, in one step; it leaves that once it is noted. What is left there by "
     "a worker that was killed, or whose connection was lost, goes back to the queue.": (
-        'La façon propre à Celery sort une tâche de sa file, puis note dans "unacked" qu\'elle '
-        "est en cours : un worker tué entre les deux l'a perdue. Ici Redis la déplace dans une "
-        "autre liste, en une seule étape ; elle en sort une fois notée. Ce qu'y laisse un worker "
-        "tué, ou dont la connexion s'est perdue, retourne dans la file."
+        "Celery, de lui-même, ôte une tâche de sa file, puis note dans « unacked » qu'elle est "
+        "en cours : un worker tué entre les deux l'a perdue. Ici Redis la déplace dans une autre "
+        "liste, d'un seul coup ; elle en sort une fois notée. Ce qu'y laisse un worker tué, ou "
+        "dont la connexion s'est perdue, retourne dans la file."
     ),
     "Asks one queue at a time, where a worker has several: Redis moves nothing out of many.": (
         "Demande à une file à la fois, si un worker en a plusieurs : Redis ne déplace rien hors "

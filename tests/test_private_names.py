@@ -295,6 +295,7 @@ from celery import Celery
 from celery.beat import PersistentScheduler
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import Channel, MultiChannelPoller, QoS, Transport
+from redis.connection import AbstractConnection
 
 def calls(name, *functions):
     return all(name in inspect.getsource(function) for function in functions)
@@ -305,6 +306,7 @@ def calls(name, *functions):
         "Channel._brpop_start": "calls('_brpop_start()', MultiChannelPoller._register_BRPOP)",
         "Channel._brpop_read": "calls('_brpop_read', Channel.close) and calls('BRPOP', Channel.__init__)",
         "Channel._in_poll": "calls('if not channel._in_poll', MultiChannelPoller._register_BRPOP)",
+        "AbstractConnection.pid": "calls('self.pid = os.getpid()', AbstractConnection.__init__)",
         "Channel._brpop_sent_at": "calls('_brpop_sent_at', MultiChannelPoller.maybe_check_brpop_health)",
         "Channel._queue_cycle": (
             "calls('_queue_cycle.consume(', Channel._brpop_start)"
