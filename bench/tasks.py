@@ -144,7 +144,11 @@ def measure(work: Path) -> None:
 def describe(site: Shell) -> str:
     """The machine, its load, and the versions that both run with."""
     celery = re.findall(r"(?m)^celery==(\S+)", (site.folder / "requirements.txt").read_text())[0]
-    redis = subprocess.check_output(("redis-server", "--version"), text=True).split()[2]
+    redis = (
+        subprocess.check_output(("redis-server", "--version"), text=True)
+        .split()[2]
+        .removeprefix("v=")
+    )
     processors = f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
     return f"{processors}, Python {platform.python_version()}, celery {celery}, Redis {redis}"
 
