@@ -273,6 +273,45 @@ FRENCH: dict[str, str] = {
         "ruff manque dans le venv : ./bootstrap.sh --dev l'y ajoute."
     ),
     "Each command is shown.": "Chaque commande s'affiche.",
+    # deploy/ansible/ansible.cfg
+    "How deploy/servers.sh uses Ansible; what the user's own ansible.cfg says does not count here.": "Comment deploy/servers.sh se sert d'Ansible ; l'ansible.cfg de l'utilisateur ne compte pas ici.",
+    "lines.py shows what happens, in the site's language": "lines.py montre ce qui se passe, dans la langue du site",
+    "One server after the other: what each says stays together": "Un serveur après l'autre : ce que dit chacun reste ensemble",
+    "Debian's, the one that runs the site": "Celui de Debian, qui fait tourner le site",
+    "Fewer connections, and one for all steps; a server that has gone is noticed within a minute": "Moins de connexions, et une seule pour toutes les étapes ; un serveur disparu se remarque en une minute",
+    # deploy/ansible/lines.py
+    "What Ansible shows: a line for each step, what the server says, and a sentence for what fails.": "Ce qu'Ansible montre : une ligne par étape, ce que dit le serveur, et une phrase pour ce qui échoue.",
+    "What Ansible, ssh or sudo say, and what it means. The first that fits counts.": "Ce que disent Ansible, ssh ou sudo, et ce que cela veut dire. Le premier qui convient compte.",
+    "its host key has changed: is it a new machine, or somebody else's? If it is yours: ssh-keygen -R {host}": "sa clé d'hôte a changé : est-ce une nouvelle machine, ou celle d'un autre ? Si c'est la vôtre : ssh-keygen -R {host}",
+    "its host key is unknown here: connect once (ssh {host}), and compare what it shows.": "sa clé d'hôte est inconnue ici : connectez-vous une fois (ssh {host}), et comparez ce qui s'affiche.",
+    "ssh lets nobody in with your keys: ssh-copy-id {host}, or name the user in deploy/inventory.ini (ansible_user=debian).": "ssh n'y laisse entrer personne avec vos clés : ssh-copy-id {host}, ou nommez l'utilisateur dans deploy/inventory.ini (ansible_user=debian).",
+    "sudo wants the right password there: deploy/servers.sh --ask-become-pass, before the command.": "sudo y veut le bon mot de passe : deploy/servers.sh --ask-become-pass, devant la commande.",
+    "this user may not use sudo there: have it added to the group sudo.": "cet utilisateur n'y a pas droit à sudo : faites-le ajouter au groupe sudo.",
+    "sudo is missing there: apt install sudo, or come as root (ansible_user=root in deploy/inventory.ini).": "sudo y manque : apt install sudo, ou venez en root (ansible_user=root dans deploy/inventory.ini).",
+    "Python 3.10 or later is missing there: sudo apt install python3 python3-venv": "il y manque Python 3.10 ou plus récent : sudo apt install python3 python3-venv",
+    "its disk is full: free some space there, and try again.": "son disque est plein : faites-y de la place, puis recommencez.",
+    "there is no site yet: deploy/servers.sh install": "il n'y a pas encore de site : deploy/servers.sh install",
+    "no machine of this name is known: correct it in deploy/inventory.ini.": "aucune machine de ce nom n'est connue : corrigez-le dans deploy/inventory.ini.",
+    "ssh does not answer there: does the machine run, and is the name in deploy/inventory.ini the right one?": "ssh n'y répond pas : la machine tourne-t-elle, et le nom dans deploy/inventory.ini est-il le bon ?",
+    "the connection broke, and the machine may go on alone: deploy/servers.sh status tells.": "la connexion s'est rompue, et la machine continue peut-être seule : deploy/servers.sh status le dira.",
+    "Where Ansible puts them": "Où Ansible les met",
+    "How it has ended on a server": "Comment cela a fini sur un serveur",
+    "done": "fait",
+    "failed": "échec",
+    "Source: Ansible's Developer Guide, Developing plugins, Callback plugins.": "Source : Developer Guide d'Ansible, Developing plugins, Callback plugins.",
+    "With a dot each second. A step without a name is not worth a line.": "Avec un point par seconde. Une étape sans nom ne vaut pas une ligne.",
+    "It has run: what the site's own commands say needs no other words.": "Elle a tourné : ce que disent les commandes du site se passe d'autres mots.",
+    # deploy/ansible/playbook.yml
+    "Runs one of the site's commands on each server, from the code that is sent or from the release that serves: deploy/server/servers.py": "Lance une des commandes du site sur chaque serveur, depuis le code envoyé ou depuis la version qui sert : deploy/server/servers.py",
+    "The site's servers": "Les serveurs du site",
+    "One server to the end, then the next; where one fails, the others have their turn": "Un serveur jusqu'au bout, puis le suivant ; si l'un échoue, les autres ont leur tour",
+    "The words of lines.py stand for what is missing": "Les mots de lines.py disent ce qui manque",
+    "Reaching the server": "Connexion au serveur",
+    "Making a folder for the code": "Création d'un dossier pour le code",
+    "Only root can read it": "Seul root peut le lire",
+    "Sending the code": "Envoi du code",
+    # deploy/ansible/requirements.in
+    "deploy/servers.sh: the newest that the Python of this machine can run": "deploy/servers.sh : le plus récent que le Python de cette machine sache faire tourner",
     # deploy/backup.sh
     "Copies the data of the site on this server, while it goes on. deploy/backup.sh --help says"
     " more.": (
@@ -571,6 +610,8 @@ FRENCH: dict[str, str] = {
         "Fait de cette machine le serveur du site, qui démarre avec elle, derrière nginx."
         " deploy/install.sh --help en dit plus."
     ),
+    # deploy/inventory.ini
+    "The site's server, as ssh knows it. After the name there may stand, say, ansible_user=debian ansible_port=2222": "Le serveur du site, tel que ssh le connaît. Après le nom peut suivre, disons, ansible_user=debian ansible_port=2222",
     # deploy/manage.sh
     "Runs a command of Django's on the server, as the site's user: deploy/manage.sh"
     " createsuperuser, say.": (
@@ -797,7 +838,20 @@ FRENCH: dict[str, str] = {
     "Another copy is being made in {folder}: wait until it has ended.": (
         "Une autre copie est en cours dans {folder} : attendez qu'elle soit finie."
     ),
+    "Brings the code to the servers of deploy/inventory.ini, and runs the site's commands there. Ansible decides on machines and files; what a machine does stays in its own commands.": "Porte le code aux serveurs de deploy/inventory.ini, et y lance les commandes du site. Ansible décide des machines et des fichiers ; ce que fait une machine reste dans ses propres commandes.",
+    "On a server, the release that serves": "Sur un serveur, la version qui sert",
+    "What Ansible runs, with what it says meanwhile": "Ce qu'Ansible lance, avec ce qu'il en dit",
+    "Installing the site": "Installation du site",
+    "Making the release": "Publication",
+    "Going back": "Retour en arrière",
+    "Asking how it is": "Demande de nouvelles",
     "Copying the data": "Copie des données",
+    "What sends the code first": "Ce qui envoie d'abord le code",
+    "What ssh runs, for it has a terminal: people answer there, or look on": "Ce que ssh lance, car il a un terminal : on y répond, ou l'on regarde",
+    "What may be for several servers at once: the others change the data of one": "Ce qui peut valoir pour plusieurs serveurs à la fois : les autres changent les données d'un seul",
+    "Brings the code from here to the servers of deploy/inventory.ini, and runs the site's commands there.": "Porte le code d'ici aux serveurs de deploy/inventory.ini, et y lance les commandes du site.",
+    "What is sent is the last commit. The words after the command are for the server's own: rollback NAME, restore COPY, logs -f, manage createsuperuser, run uptime.": "C'est le dernier commit qui est envoyé. Les mots après la commande sont pour celle du serveur : rollback NOM, restore COPIE, logs -f, manage createsuperuser, run uptime.",
+    "this server alone, where the inventory has several": "ce serveur seul, si l'inventaire en a plusieurs",
     "It gets its name when it is whole; the older ones go last.": (
         "Elle reçoit son nom une fois entière ; les anciennes partent en dernier."
     ),
@@ -975,6 +1029,7 @@ FRENCH: dict[str, str] = {
     "What a release has beside them, for this may be the folder of one": (
         "Ce qu'une version a en plus, car ce dossier peut en être une"
     ),
+    "What deploy/servers.sh puts beside the code that it sends: the name of its commit": "Ce que deploy/servers.sh met à côté du code qu'il envoie : le nom de son commit",
     "Of the untracked files, so many are named.": (
         "Parmi les fichiers que git ne suit pas, on en nomme tant."
     ),
@@ -1087,7 +1142,7 @@ FRENCH: dict[str, str] = {
         "Pour pip et uv en plus : comment la machine les trouve, d'où elle tire ses paquets, et où"
         " elle les garde"
     ),
-    "For the commands, which start all of these": "Pour les commandes, qui lancent tout cela",
+    "For the commands, which start all of these; and for ssh, where it finds the keys": "Pour les commandes, qui lancent tous ceux-là ; et pour ssh, où il trouve les clés",
     "And for PostgreSQL's programs: where this machine's server listens": (
         "Et pour les programmes de PostgreSQL : où écoute le serveur de cette machine"
     ),
@@ -1222,6 +1277,22 @@ FRENCH: dict[str, str] = {
         "nom du service (sinon : supervisord) ; chaque site a le sien"
     ),
     "NAME": "NOM",
+    "ask for the password that sudo wants there": "demande le mot de passe que sudo veut là-bas",
+    "what to do there": "que faire là-bas",
+    "WORD": "MOT",
+    "for the command there": "pour la commande de là-bas",
+    "They are not looked at here, options neither.": "On ne les regarde pas ici, les options non plus.",
+    "{program} needs one of these words: {commands}.": "{program} veut un de ces mots : {commands}.",
+    "With Ansible, in var; a second command is refused meanwhile.": "Avec Ansible, dans var ; une seconde commande est refusée entre-temps.",
+    "Another {program} is making {venv}: wait until it has ended.": "Un autre {program} fait {venv} : attendez qu'il ait fini.",
+    "The servers that are meant: name -> how ssh reaches it.": "Les serveurs dont il s'agit : nom -> comment ssh y va.",
+    "{file} has no server of this name below [web]: {name}.": "{file} n'a pas de serveur de ce nom sous [web] : {name}.",
+    "{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}": "{command} vaut pour un serveur, car chacun a ses données, et il y a {names} : {program} --limit NOM {command}",
+    "Without a site, the other commands are not there.": "Sans site, les autres commandes n'y sont pas.",
+    "The last commit as a .tar.gz, as long as the block lasts; its name is in the file .commit.": "Le dernier commit en .tar.gz, le temps du bloc ; son nom est dans le fichier .commit.",
+    "{folder} has no commit yet, and a commit is what is sent: git init, git add --all, git commit": "{folder} n'a pas encore de commit, et c'est un commit qui est envoyé : git init, git add --all, git commit",
+    "Left out, as it is not committed ({number} in all): {names}": "Laissé de côté, faute de commit ({number} en tout) : {names}",
+    "Runs a command there, with the terminal if there is one; returns its exit code.": "Y lance une commande, avec le terminal s'il y en a un ; rend son code de sortie.",
     "show every change, make none": "montrer chaque changement, n'en faire aucun",
     "remove all that this command has made, but ask before the data": (
         "retirer tout ce que cette commande a fait, en demandant pour les données"
@@ -1541,9 +1612,7 @@ FRENCH: dict[str, str] = {
         "Ajoute des paquets et les met à jour : refait les verrous, requirements.txt et "
         "requirements-dev.txt, avec le uv du venv."
     ),
-    "The second one takes its versions from the first.": (
-        "Le second reprend les versions du premier."
-    ),
+    "The second one takes its versions from the first; the third is that of deploy/servers.sh.": "La deuxième tient ses versions de la première ; la troisième est celle de deploy/servers.sh.",
     "The header of each lock names it: Dependabot looks there.": (
         "L'en-tête de chaque verrou la nomme : c'est là que Dependabot regarde."
     ),
@@ -2209,6 +2278,8 @@ FRENCH: dict[str, str] = {
     "For subprocess: another user and all of its groups.": (
         "Pour subprocess : un autre utilisateur et tous ses groupes."
     ),
+    # deploy/server/status.py
+    "Shows how the site on this server is: its releases and its programs. deploy/servers.sh status runs it there.": "Montre comment va le site de ce serveur : ses versions et ses programmes. deploy/servers.sh status le lance là-bas.",
     # deploy/server/supervisord_conf.py
     "What deploy/supervisord.conf says of the site's addresses, by supervisor's own rules of"
     " reading.": (
@@ -2699,6 +2770,8 @@ FRENCH: dict[str, str] = {
         "Si l'on peut donner les anciens arguments à la nouvelle : les mêmes viennent d'abord, "
         "et ce qui s'y est ajouté peut manquer."
     ),
+    # deploy/servers.sh
+    "Brings the code from here to the servers of deploy/inventory.ini, and runs commands there. deploy/servers.sh --help says more.": "Porte le code d'ici aux serveurs de deploy/inventory.ini, et y lance des commandes. deploy/servers.sh --help en dit plus.",
     # deploy/supervisor_plugin/children.py
     "Ends what supervisord has started when supervisord is killed: orphans would keep the "
     "site's port, and whatever else they hold. Linux only.": (

@@ -93,3 +93,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
         lock_project(Path(made))
     lock(PROJECT, "requirements-dev")
+    lock(PROJECT, "deploy/ansible/requirements")

@@ -59,7 +59,16 @@ ELSEWHERE = {
         "root's; as its owner, with --into, it is here",
         "booted/test_debian.py::test_a_release_and_its_rollback_lose_no_request",
     ),
-    "sudo apt install python3-venv nginx cron": Elsewhere(
+    "deploy/servers.sh run sudo apt install": Elsewhere(
+        "to a server", "booted/test_servers.py::test_it_is_installed_from_the_laptop"
+    ),
+    "deploy/servers.sh release\n": Elsewhere(
+        "to a server", "booted/test_servers.py::test_a_release_and_its_rollback_lose_no_request"
+    ),
+    "deploy/servers.sh rollback\n": Elsewhere(
+        "to a server", "booted/test_servers.py::test_a_release_and_its_rollback_lose_no_request"
+    ),
+    "sudo deploy/install.sh\n": Elsewhere(
         "root's", "booted/test_debian.py::test_it_is_installed_and_answers"
     ),
     "sudo service supervisord status\n": Elsewhere(

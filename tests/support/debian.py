@@ -47,6 +47,12 @@ apt-get install -y --no-install-recommends postgresql redis-server
 update-rc.d redis-server disable
 rm /usr/sbin/policy-rc.d
 """
+# As an administrator gets a machine: reached by ssh, as somebody who may use sudo.
+WITH_SSH = """
+apt-get update
+apt-get install -y --no-install-recommends openssh-server sudo
+useradd --create-home --shell /bin/bash --groups sudo admin
+"""
 # Debian's own daily work, systemd's and cron's: at midnight it would change files under a test.
 NO_DAILY_WORK = """
 for timer in apt-daily apt-daily-upgrade dpkg-db-backup logrotate; do
@@ -136,7 +142,7 @@ mount -t overlay overlay -o "$options" "$1/root"
 """
 
 
-def tree(suite: str, init: str, database: str = "sqlite") -> list[Path]:
+def tree(suite: str, init: str, database: str = "sqlite", ssh: bool = False) -> list[Path]:
     """The layers of a Debian of this suite with this init system and this database, made once."""
     digest = digest_of(f"{PACKAGES}{TO_SYSVINIT}")
     with locked(f"{suite}-{digest}") as base:
@@ -152,6 +158,9 @@ debootstrap --variant=minbase --include={PACKAGES} {suite} "$1" {mirror()} ||
         if database == "postgresql":
             layer = f"{base.name}-{init}-{digest_of(WITH_SERVERS)}.servers"
             layers = with_layer(layers, base.with_name(layer), WITH_SERVERS)
+        if ssh:
+            layer = f"{base.name}-{init}-{database}-{digest_of(WITH_SSH)}.ssh"
+            layers = with_layer(layers, base.with_name(layer), WITH_SSH)
         return layers
 
 

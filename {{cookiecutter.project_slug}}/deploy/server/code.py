@@ -14,6 +14,8 @@ LEFT_OUT = (".git", ".env", "var", "venv")
 LEFT_OUT += ("deploy/web_interface.conf", "deploy/local.conf")
 #: What a release has beside them, for this may be the folder of one
 LEFT_OUT += (".previous", ".warnings")
+#: What deploy/servers.sh puts beside the code that it sends: the name of its commit
+COMMIT = ".commit"
 #: Of the untracked files, so many are named.
 NAMED = 5
 

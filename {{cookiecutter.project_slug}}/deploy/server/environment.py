@@ -20,11 +20,11 @@ PACKAGES = """
     UV_NO_INDEX UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS UV_KEYRING_PROVIDER
     UV_HTTP_*
 """
-#: For the commands, which start all of these
-COMMANDS = SITE + PACKAGES
+#: For the commands, which start all of these; and for ssh, where it finds the keys
+COMMANDS = SITE + PACKAGES + "SSH_AUTH_SOCK"
 #% if cookiecutter.database == "postgresql"
 #: And for PostgreSQL's programs: where this machine's server listens
-COMMANDS += "PGHOST PGPORT"
+COMMANDS += " PGHOST PGPORT"
 #% endif
 
 

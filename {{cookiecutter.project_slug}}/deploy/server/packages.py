@@ -10,8 +10,9 @@ from .venvs import normal
 
 UV = CODE / "venv" / "bin" / "uv"
 WANTED = CODE / "requirements.in"
-#: The second one takes its versions from the first.
-LOCKS = (CODE / "requirements.txt", CODE / "requirements-dev.txt")
+#: The second one takes its versions from the first; the third is that of deploy/servers.sh.
+LOCKS = ("requirements.txt", "requirements-dev.txt", "deploy/ansible/requirements.txt")
+LOCKS = tuple(CODE / name for name in LOCKS)
 #: The header of each lock names it: Dependabot looks there.
 COMPILE = "pip compile --universal --python-version 3.10 --generate-hashes --no-annotate {name}.in -o {name}.txt"
 #: What may stand in requirements.in: django, celery[redis], "django>=5.2,<5.3"
@@ -34,8 +35,9 @@ def main(words):
     try:
         WANTED.write_text(text, encoding="utf-8")
         for lock in LOCKS:
-            with step(_py("Renewing {lock}"), lock=lock.name):
-                renew(lock.stem, options)
+            name = lock.relative_to(CODE)
+            with step(_py("Renewing {lock}"), lock=name):
+                renew(name.with_suffix(""), options)
     except BaseException:
         for file, content in before.items():
             file.write_bytes(content)

@@ -71,7 +71,10 @@ def show_releases(site):
     for name in site.names():
         seconds = calendar.timegm(time.strptime(name, NAME))
         made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-        say(f"{name}  {made}  {roles.get(name, '')}".rstrip())
+        commit = site.releases / name / code.COMMIT
+        sent = commit.read_text().strip() if commit.exists() else ""
+        shown = (name, made, sent, roles.get(name, ""))
+        say("  ".join(filter(None, shown)))
 
 
 def release(options):

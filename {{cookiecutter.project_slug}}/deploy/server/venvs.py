@@ -137,6 +137,9 @@ class Venv:
             (packages / "deploy.pth").write_text("../../../../deploy\n")
         for name in ("supervisord", "supervisorctl"):
             self.isolate(self.path / "bin" / name)
+        self.write_stamp()
+
+    def write_stamp(self):
         new = self.stamp.with_suffix(".new")
         new.write_text("\n".join(self.made_from()) + "\n")
         new.replace(self.stamp)

@@ -1,0 +1,213 @@
+"""What holds from the laptop to a Debian server that it reaches by ssh, as the chapter on it says."""
+
+import http.client
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.commands import WITH_UV, Run, require
+from support.debian import CODE, Machine, booted, load, require_root, tree, wheelhouse
+from support.git import git
+from support.project import Project
+from support.waiting import eventually
+
+DOMAIN = "chess.example.org"
+OFFLINE = ("--offline", "--wheelhouse", "/wheels")
+SUDOER = "/etc/sudoers.d/admin"
+
+pytestmark = [pytest.mark.booted, pytest.mark.slow]
+
+
+@dataclass
+class Laptop:
+    """A project in git, and a server that ssh reaches; they have one network, and it has nobody else."""
+
+    project: Project
+    machine: Machine
+
+    @property
+    def home(self) -> Path:
+        return self.project.path.parent
+
+    @property
+    def inventory(self) -> Path:
+        return self.project.path / "deploy" / "inventory.ini"
+
+    def servers(self, *words: str, check: bool = True, **options: str) -> Run:
+        network = f"--net=/proc/{self.machine.pid}/ns/net"
+        command = ("nsenter", network, "deploy/servers.sh", *words)
+        environment = {**WITH_UV, "HOME": str(self.home)}
+        done = self.project.run(*command, check=check, env=environment, **options)
+        return done
+
+    def refusal(self, *words: str) -> str:
+        """What it says, in the end, of a command that fails."""
+        done = self.servers(*words, check=False)
+        assert done.returncode != 0, done
+        assert "Traceback" not in done.stderr, done
+        assert not self.sent(), done
+        return done.stderr
+
+    def sent(self) -> list[Path]:
+        """Code that is still there."""
+        return [*(self.machine.root / CODE[1:]).iterdir()]
+
+    def commit(self) -> str:
+        git(self.project.path, "add", "--all")
+        git(self.project.path, "commit", "--quiet", "--message", "A change")
+        return git(self.project.path, "log", "-1", "--format=%h").strip()
+
+    def serves(self) -> str:
+        """The release that a visitor gets, through nginx; in the calling thread's network."""
+        connection = http.client.HTTPConnection(DOMAIN)
+        connection.sock = socket.create_connection(("127.0.0.1", 80), 30)
+        try:
+            connection.request("GET", "/healthz")
+            response = connection.getresponse()
+            said = response.read().decode()
+            assert response.status == 200, said
+            return said.split()[1]
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def laptop(bake: Callable[..., Project]) -> Iterator[Laptop]:
+    require_root()
+    for tool in ("ssh", "ssh-keygen", "ssh-keyscan"):
+        require(tool)
+    project = bake(project_slug="chess", domain_name=DOMAIN, install_dir="/srv/chess")
+    options = f"--bind-ro={wheelhouse(project.path / 'requirements.txt')}:/wheels"
+    with booted(tree("trixie", "systemd", ssh=True), "systemd", options) as machine:
+        laptop = Laptop(project, machine)
+        # sudo looks its own machine up, and would wait for a server of names.
+        machine.run("sh", "-c", 'echo "127.0.1.1 $(hostname)" >>/etc/hosts')
+        write_ssh_config(laptop.home)
+        common = f"ansible_ssh_common_args='-F {laptop.home}/config'"
+        line = f"{DOMAIN} ansible_host=127.0.0.1 ansible_user=admin {common}"
+        laptop.inventory.write_text(f"[web]\n{line}\n")
+        # Ansible comes from the package index, which the machine's network does not reach.
+        done = project.run("deploy/servers.sh", "--limit", "nobody", "status", env=WITH_UV, check=False)
+        assert done.stderr.endswith("has no server of this name below [web]: nobody.\n"), done
+        yield laptop
+
+
+def write_ssh_config(home: Path) -> None:
+    """ssh looks for its files where the machine's list of users says, not in HOME."""
+    subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", home / "key"], check=True)
+    config = f"IdentityFile {home}/key\nIdentitiesOnly yes\nUserKnownHostsFile {home}/known_hosts\n"
+    (home / "config").write_text(f"{config}GlobalKnownHostsFile none\n")
+
+
+def test_each_obstacle_has_its_sentence(laptop: Laptop) -> None:
+    machine = laptop.machine
+
+    @contextmanager
+    def inside(before: str, after: str) -> Iterator[None]:
+        machine.run("sh", "-ec", before)
+        try:
+            yield
+        finally:
+            machine.run("sh", "-ec", after)
+
+    assert "has no commit yet, and a commit is what is sent" in laptop.refusal("release")
+    assert laptop.refusal("deploy").startswith("deploy/servers.sh needs one of these words")
+    git(laptop.project.path, "init", "--quiet", "--initial-branch", "main")
+    laptop.commit()
+
+    assert f"{DOMAIN}: its host key is unknown here" in laptop.refusal("install")
+    key = machine.run("ssh-keyscan", "-t", "ed25519", "127.0.0.1").stdout
+    (laptop.home / "known_hosts").write_text(key)
+    assert "ssh lets nobody in with your keys" in laptop.refusal("install")
+    folder = machine.root / "home/admin/.ssh"
+    folder.mkdir()
+    (folder / "authorized_keys").write_text((laptop.home / "key.pub").read_text())
+    assert "sudo wants the right password there" in laptop.refusal("install")
+    machine.run("sh", "-ec", f"echo 'admin ALL=(ALL) NOPASSWD:ALL' >{SUDOER}")
+
+    assert "there is no site yet: deploy/servers.sh install" in laptop.refusal("status")
+    with inside("mv /usr/bin/python3 /tmp", "mv /tmp/python3 /usr/bin"):
+        assert "Python 3.10 or later is missing there" in laptop.refusal("install")
+    full = f"mkdir -p {CODE}; mount -t tmpfs -o size=64k tmpfs {CODE}"
+    with inside(full, f"umount {CODE}"):
+        assert "its disk is full" in laptop.refusal("install")
+
+    line = laptop.inventory.read_text()
+    laptop.inventory.write_text(line.replace(DOMAIN, f"{DOMAIN} ansible_port=2222"))
+    assert "ssh does not answer there" in laptop.refusal("install")
+    laptop.inventory.write_text(f"{line}second.example.org\n")
+    said = laptop.refusal("release")
+    assert said.startswith("release is for one server, for each has its own data")
+    laptop.inventory.write_text(line)
+
+
+def test_it_is_installed_from_the_laptop(laptop: Laptop) -> None:
+    (laptop.project.path / "dump.txt").write_text("not committed\n")
+    done = laptop.servers("install", *OFFLINE)
+    assert "Left out, as it is not committed (1 in all): dump.txt\n" in done.stdout
+    assert f"The site answers at http://{DOMAIN}/" in done.stdout
+    assert done.stdout.endswith(f"\n{DOMAIN}: done\n")
+    assert laptop.sent() == []
+    eventually(lambda: laptop.machine.inside(laptop.serves))
+    assert not (laptop.machine.root / "srv/chess/current/dump.txt").exists()
+
+
+def test_a_release_and_its_rollback_lose_no_request(laptop: Laptop) -> None:
+    first = laptop.machine.inside(laptop.serves)
+    (laptop.project.path / "dump.txt").unlink()
+    style = laptop.project.path / "pages/static/pages/site.css"
+    style.write_text(f"{style.read_text()}/* another */\n")
+    commit = laptop.commit()
+    with load(laptop.machine, laptop.serves) as visitors:
+        laptop.servers("release", *OFFLINE)
+        second = laptop.machine.inside(laptop.serves)
+        status = laptop.servers("status").stdout
+        laptop.servers("rollback")
+    assert visitors.failures == []
+    assert set(visitors.answers) == {first, second}
+    assert f"  {commit}  serves\n" in status
+    assert "gu-chess:master-1" in status
+    assert laptop.machine.inside(laptop.serves) == first
+
+
+def test_what_stops_a_release_is_said(laptop: Laptop) -> None:
+    first = laptop.machine.inside(laptop.serves)
+    machine = laptop.machine
+    hold = "flock /srv/chess/release.lock sleep 60 >/dev/null 2>&1 & echo $!"
+    holder = machine.run("sh", "-ec", hold).stdout.strip()
+    said = laptop.refusal("release", *OFFLINE)
+    assert "Another release or a restore is under way in /srv/chess" in said
+    machine.run("pkill", "--parent", holder)
+
+    views = laptop.project.path / "pages/views.py"
+    views.write_text(f"import nothing_of_this_name\n{views.read_text()}")
+    laptop.commit()
+    done = laptop.servers("release", *OFFLINE, check=False)
+    assert done.returncode != 0
+    assert "No module named 'nothing_of_this_name'" in done.stderr
+    assert f"{first} serves as before." in done.stderr
+    assert done.stdout.endswith(f"\n{DOMAIN}: failed\n")
+    assert laptop.machine.inside(laptop.serves) == first
+    git(laptop.project.path, "reset", "--quiet", "--hard", "HEAD~1")
+
+
+def test_the_other_commands_of_a_server(laptop: Laptop) -> None:
+    assert "The copy is /srv/chess/var/backups/" in laptop.servers("backup").stdout
+    [copy] = (laptop.machine.root / "srv/chess/var/backups").iterdir()
+    add = "from accounts.models import User; User.objects.create_user('later')"
+    laptop.servers("manage", "shell", "--no-imports", "-c", add)
+    count = "from accounts.models import User; print(User.objects.count(), 'users')"
+    shown = laptop.servers("manage", "shell", "--no-imports", "-c", count).stdout
+    assert shown == f"1 users\n{DOMAIN}: done\n"
+    laptop.servers("restore", copy.name, "--yes")
+    shown = laptop.servers("manage", "shell", "--no-imports", "-c", count).stdout
+    assert shown.startswith("0 users\n")
+    logs = laptop.servers("logs", "-n", "5").stdout
+    assert "/srv/chess/var/log/supervisord.log" in logs
+    assert laptop.servers("run", "id -un | tr a-z A-Z").stdout == f"ADMIN\n{DOMAIN}: done\n"
+    assert laptop.servers("run", "exit 7", check=False).returncode == 7
