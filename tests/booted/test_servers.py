@@ -1,7 +1,6 @@
 """What holds from the laptop to a Debian server that it reaches by ssh, as the chapter on it says."""
 
 import http.client
-import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -42,8 +41,7 @@ class Laptop:
         network = f"--net=/proc/{self.machine.pid}/ns/net"
         command = ("nsenter", network, "deploy/servers.sh", *words)
         environment = {**WITH_UV, "HOME": str(self.home)}
-        done = self.project.run(*command, check=check, env=environment, **options)
-        return done
+        return self.project.run(*command, check=check, env=environment, **options)
 
     def refusal(self, *words: str) -> str:
         """What it says, in the end, of a command that fails."""
@@ -92,7 +90,9 @@ def laptop(bake: Callable[..., Project]) -> Iterator[Laptop]:
         line = f"{DOMAIN} ansible_host=127.0.0.1 ansible_user=admin {common}"
         laptop.inventory.write_text(f"[web]\n{line}\n")
         # Ansible comes from the package index, which the machine's network does not reach.
-        done = project.run("deploy/servers.sh", "--limit", "nobody", "status", env=WITH_UV, check=False)
+        done = project.run(
+            "deploy/servers.sh", "--limit", "nobody", "status", env=WITH_UV, check=False
+        )
         assert done.stderr.endswith("has no server of this name below [web]: nobody.\n"), done
         yield laptop
 

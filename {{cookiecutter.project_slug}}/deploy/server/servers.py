@@ -45,6 +45,12 @@ TYPED = {
     "logs": [*AS_ROOT, "sh", "-c", LOGS, "sh"],
 }
 RUN = "run"
+#: Of ssh, and where Ansible's inventory has their values
+SSH_OPTIONS = {
+    "-p": "ansible_port",
+    "-l": "ansible_user",
+    "-i": "ansible_ssh_private_key_file",
+}
 #: What may be for several servers at once: the others change the data of one
 FOR_ALL = ("status", "backup", RUN)
 
@@ -55,7 +61,7 @@ def main(words):
     hosts = chosen(options)
     if options.command in PLAYED:
         sys.exit(play(options))
-    codes = {host: over_ssh(options, hosts[host]) for host in hosts}
+    codes = {host: over_ssh(options, host, hosts[host]) for host in hosts}
     for host, exit_code in codes.items():
         outcome = _py("failed") if exit_code else _py("done")
         say("{host}: {outcome}", host=host, outcome=outcome)
@@ -70,7 +76,8 @@ def parse(words):
     )
     text = _py("this server alone, where the inventory has several")
     parser.value("--limit", _py("NAME"), text, "web")
-    parser.flag("--ask-become-pass", help=_py("ask for the password that sudo wants there"))
+    text = _py("ask for the password that sudo wants there")
+    parser.flag("--ask-become-pass", help=text)
     commands = [*PLAYED, *TYPED, RUN]
     parser.word("command", "|".join(commands), _py("what to do there"))
     parser.word("words", _py("WORD"), _py("for the command there"), nargs="*")
@@ -102,7 +109,7 @@ def make_venv():
 
 
 def chosen(options):
-    """_("The servers that are meant: name -> how ssh reaches it.")"""
+    """_("The servers that are meant: name -> how Ansible reaches it.")"""
     command = (*ansible("ansible-inventory"), "--list", "--limit", options.limit)
     done = subprocess.run(
         command, env=environment(), capture_output=True, text=True, check=False
@@ -118,7 +125,8 @@ def chosen(options):
         text = _py("{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}")
         values = {"command": options.command, "names": ", ".join(names)}
         raise Failed(text, program=PROGRAM, **values)
-    return {name: {"name": name, **found["_meta"]["hostvars"].get(name, {})} for name in names}
+    variables = found["_meta"]["hostvars"]
+    return {name: variables.get(name, {}) for name in names}
 
 
 def ansible(program):
@@ -166,16 +174,16 @@ def packed():
         yield archive
 
 
-def over_ssh(options, host):
+def over_ssh(options, name, variables):
     """_("Runs a command there, with the terminal if there is one; returns its exit code.")"""
     ssh = ["ssh", "-t"] if os.isatty(0) and os.isatty(1) else ["ssh"]
-    ssh += shlex.split(host.get("ansible_ssh_common_args", ""))
-    for option, name in (("-p", "port"), ("-l", "user"), ("-i", "ssh_private_key_file")):
-        if value := host.get(f"ansible_{name}"):
+    ssh += shlex.split(variables.get("ansible_ssh_common_args", ""))
+    for option, variable in SSH_OPTIONS.items():
+        if value := variables.get(variable):
             ssh += [option, str(value)]
     if options.command == RUN:
         line = " ".join(options.words)
     else:
         line = shlex.join([*TYPED[options.command], *options.words])
-    address = host.get("ansible_host", host["name"])
+    address = variables.get("ansible_host", name)
     return subprocess.run([*ssh, address, "--", line], check=False).returncode
