@@ -20,7 +20,8 @@ Web>=1,<3
 # Your own
 """
 WANTED_TO_DEVELOP = "-c requirements.txt\nlint\n"
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+WANTED_TO_SEND = "sender\n"
+LOCKS = ("requirements.txt", "requirements-dev.txt", "deploy/ansible/requirements.txt")
 NEXT = "Now run ./bootstrap.sh, which installs what the lists say, and your tests.\n"
 
 
@@ -43,8 +44,8 @@ class Packages:
     def changed(self, *words: str) -> tuple[list[str], str]:
         """The lines that a run has changed, without their fingerprints; what it has said of them."""
         before = self.files()
-        renewing, renewing_too, *said = self.run(*words).stdout.splitlines(keepends=True)
-        steps = [line.rstrip(" .\n") for line in (renewing, renewing_too)]
+        said = self.run(*words).stdout.splitlines(keepends=True)
+        steps = [line.rstrip(" .\n") for line in said[: len(LOCKS)]]
         assert steps == [f"Renewing {lock}" for lock in LOCKS]
         lines = []
         for name, text in self.files().items():
@@ -54,7 +55,7 @@ class Packages:
                 for line in difflib.ndiff(*pair)
                 if line[0] in "+-" and "--hash" not in line
             ]
-        return lines, "".join(said)
+        return lines, "".join(said[len(LOCKS) :])
 
 
 def make_wheels(index: Path, *packages: str) -> None:
@@ -72,13 +73,14 @@ def first(bake: Callable[..., Project], short_folder: Path) -> Packages:
         (project.path / "venv" / "bin" / tool).symlink_to(Path(sys.executable).with_name(tool))
     (project.path / "requirements.in").write_text(WANTED)
     (project.path / "requirements-dev.in").write_text(WANTED_TO_DEVELOP)
+    (project.path / "deploy/ansible/requirements.in").write_text(WANTED_TO_SEND)
     for lock in LOCKS:
         (project.path / lock).write_text("")
     index = short_folder / "index"
     index.mkdir()
     (index / "uv.toml").write_text(f'no-index = true\nfind-links = ["{index}"]\n')
     packages = Packages(project, index)
-    make_wheels(index, "web 1", "lint 1", "base 1", "photo 1")
+    make_wheels(index, "web 1", "lint 1", "base 1", "photo 1", "sender 1")
     packages.run()
     make_wheels(index, "web 2", "web 3", "lint 2", "base 2")
     return packages
