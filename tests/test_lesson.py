@@ -46,6 +46,9 @@ ELSEWHERE = {
         "root's", "test_tasks_release.py::test_a_site_without_tasks_gets_them"
     ),
     "sudo systemctl disable --now redis-server\n": Elsewhere(
+        "root's; of Valkey, it is", "booted/test_debian.py::test_no_task_is_lost_where_the_machine_ends"
+    ),
+    "sudo apt install valkey-server\n": Elsewhere(
         "root's", "booted/test_debian.py::test_no_task_is_lost_where_the_machine_ends"
     ),
     "sudo apt install gettext\n": Elsewhere(
@@ -103,7 +106,7 @@ OF_POSTGRESQL = {
     "venv/bin/python manage.py dumpdata --all",
     "sudo service supervisord stop\n",
 }
-OF_TASKS = {start for start in ELSEWHERE if "redis-server" in start}
+OF_TASKS = {start for start in ELSEWHERE if re.search("(redis|valkey)-server", start)}
 # It stays until Ctrl-C.
 RUNSERVER = "DEBUG=on venv/bin/python manage.py runserver "
 INTERACTIVE = {
