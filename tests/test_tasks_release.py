@@ -14,7 +14,7 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
-REST = 0.1
+REST = 0.2
 NOT_HERE = """import sys
 if VAR.name == "var" and "worker" in sys.argv:
     sys.exit("Not here")

@@ -1525,6 +1525,9 @@ def test_no_task_is_lost_where_the_machine_ends(
         ends()
         machine.boot()
         eventually(crew.answers, 60)
+        # The first two of three boots, as those of test_it_answers_after_each_of_three_boots
+        eventually(server.answers, 30)
+        server.service("status")
     said = "0 waiting, the oldest for 0 s; 0 taken\n"
     eventually(lambda: machine.run(*manage, "queue").stdout == said, 120)
     rows = machine.run(*shell, ASK.format(sql="SELECT number FROM done")).stdout.split()
@@ -1595,7 +1598,8 @@ def test_a_machine_without_ipv6_serves(server: Server) -> None:
 
 def test_it_answers_after_each_of_three_boots(server: Server) -> None:
     machine = server.machine
-    for _ in range(3):
+    # Two are behind it where test_no_task_is_lost_where_the_machine_ends was.
+    for _ in range(1 if machine.database == "postgresql" else 3):
         machine.shut_down()
         machine.boot()
         eventually(server.answers, 30)
