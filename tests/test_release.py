@@ -47,7 +47,7 @@ BUSY = "Another release or a restore is under way in "
 LONGEST_PAUSE = 2.0
 # Of each of the 16 visitors, in seconds: 150 requests a second leave a processor to the release.
 REST = 0.1
-# Of those of a release that ends before it touches what serves
+# Of those of a release that ends before it touches what serves, or that has a venv to make
 SELDOM = 0.5
 
 
@@ -454,7 +454,7 @@ def test_other_requirements(server: Server, short_folder: Path) -> None:
     lock = append("requirements.txt", tiny_wheel(wheels))
     wheels.chmod(0o755)
     venv = (server.path / "current" / "venv").resolve()
-    with visitors(server.port, rest=REST) as visits:
+    with visitors(server.port, rest=SELDOM) as visits:
         server.release(
             lock, append("pages/views.py", "import tiny\n"), options=("--wheelhouse", str(wheels))
         )
@@ -501,7 +501,7 @@ def test_another_python(server: Server, short_folder: Path, version: str) -> Non
         executables = (Path(f"/proc/{pid}/exe").readlink() for pid in server.masters().values())
         return {executable.is_relative_to(upgraded) for executable in executables}
 
-    with visitors(server.port, rest=REST) as visits:
+    with visitors(server.port, rest=SELDOM) as visits:
         server.release(PATH=f"{upgraded}/bin:{server.environment['PATH']}")
         assert runs() == {True}
         server.release(options=("--rollback",))
