@@ -331,7 +331,7 @@ def test_a_worker_that_is_given_up_is_told_and_so_is_its_queue(site: Site, tasks
             assert re.search(r"^worker +FATAL ", said)
             assert said.endswith("Not today\n")
             eventually(lambda: told(inbox), 20)
-            [mail] = [mail for mail in inbox.mails if "worker" in mail["Subject"]]
+            [mail] = [mail for mail in inbox.mails if "worker:worker" in mail["Subject"]]
             assert "Not today" in mail.get_content()
         assert (
             "worker: started"
