@@ -30,6 +30,7 @@ NOT_RUN = {
     "apt install git python3-venv": "root's; .ci/run installs them",
     "script/bench figures": "takes minutes, on a machine that does nothing else",
     "script/bench compare": "takes half an hour; bench/RESULTS.md is what it writes",
+    "script/bench tasks": "takes minutes; bench/TASKS.md is what it writes",
     "script/lock --upgrade": "takes the versions of the day, whatever they are",
     "pre-commit install": "not among the requirements; test_documents.py reads its settings",
     'docker run --rm --init --privileged --volume "$PWD:/template" --volume /tmp'

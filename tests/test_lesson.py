@@ -46,6 +46,10 @@ ELSEWHERE = {
         "root's", "test_tasks_release.py::test_a_site_without_tasks_gets_them"
     ),
     "sudo systemctl disable --now redis-server\n": Elsewhere(
+        "root's; of Valkey, it is",
+        "booted/test_debian.py::test_no_task_is_lost_where_the_machine_ends",
+    ),
+    "sudo apt install valkey-server\n": Elsewhere(
         "root's", "booted/test_debian.py::test_no_task_is_lost_where_the_machine_ends"
     ),
     "sudo apt install gettext\n": Elsewhere(
@@ -112,7 +116,7 @@ OF_POSTGRESQL = {
     "venv/bin/python manage.py dumpdata --all",
     "sudo service supervisord stop\n",
 }
-OF_TASKS = {start for start in ELSEWHERE if "redis-server" in start}
+OF_TASKS = {start for start in ELSEWHERE if re.search("(redis|valkey)-server", start)}
 # It stays until Ctrl-C.
 RUNSERVER = "DEBUG=on venv/bin/python manage.py runserver "
 INTERACTIVE = {
@@ -156,6 +160,8 @@ WORDS = {
     "A message from": "Un message de",
     "Good day": "Bonjour",
     ">Home<": ">Accueil<",
+    "tasks wait, the oldest for": "tâches attendent, la plus ancienne depuis",
+    "The broker does not answer:": "Le courtier ne répond pas :",
     "0 waiting, the oldest for 0 s; 0 taken": "0 en attente, au plus depuis 0 s ; 0 en main",
 }
 # What the prose says of an output.

@@ -22,6 +22,8 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
+# Of each of the 16 visitors, in seconds: 300 requests a second leave a processor to what restarts.
+REST = 0.05
 # Pages that the template has not: one never ends.
 PAGES = """
 import re
@@ -91,7 +93,7 @@ RESTARTS: dict[str, Callable[[Site], object]] = {
 @pytest.mark.parametrize("restart", RESTARTS)
 def test_a_restart_loses_nothing(site: Site, restart: str) -> None:
     old = site.masters()
-    with visitors(site.port) as visits:
+    with visitors(site.port, rest=REST) as visits:
         RESTARTS[restart](site)
         eventually(lambda: len(site.masters()) == 2)
     assert visits.failures == {}
@@ -101,7 +103,7 @@ def test_a_restart_loses_nothing(site: Site, restart: str) -> None:
 
 def test_killing_a_master_loses_only_what_it_had_in_hand(site: Site) -> None:
     killed = site.masters()["gu-lost:master-1"]
-    with visitors(site.port) as visits:
+    with visitors(site.port, rest=REST) as visits:
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: len(site.masters()) == 2 and killed not in site.masters().values())
     assert set(visits.failures) <= {"lost", "cut"}
@@ -109,7 +111,7 @@ def test_killing_a_master_loses_only_what_it_had_in_hand(site: Site) -> None:
 
 
 def test_killing_every_gunicorn_refuses_nobody(site: Site) -> None:
-    with visitors(site.port) as visits:
+    with visitors(site.port, rest=REST) as visits:
         site.kill_every_gunicorn()
         eventually(lambda: len(site.masters()) == 2)
     assert set(visits.failures) <= {"lost", "cut"}
@@ -173,7 +175,7 @@ def test_rolling_restart_keeps_the_old_code_where_the_new_fails(site: Site) -> N
     urls = site.path / "lost" / "wsgi.py"
     good = urls.read_text()
     try:
-        with visitors(site.port) as visits:
+        with visitors(site.port, rest=REST) as visits:
             urls.write_text("import time\ntime.sleep(4)\nraise SystemExit('broken')\n")
             done = site.supervisorctl("rolling_restart", "gu-lost")
             urls.write_text(good)

@@ -354,11 +354,11 @@ def test_a_migration_that_never_gets_its_lock_says_so(site: Site, cluster: Clust
 def test_restarts_and_kills_lose_nothing(site: Site) -> None:
     """What holds with SQLite, of a page that asks the database."""
     for command in (("restart", "all"), ("rolling_restart", "gu-held")):
-        with visitors(site.port, "/read") as visits:
+        with visitors(site.port, "/read", rest=REST) as visits:
             site.supervisorctl(*command, check=True)
         assert visits.failures == {}
     killed = site.masters()["gu-held:master-1"]
-    with visitors(site.port, "/read") as visits:
+    with visitors(site.port, "/read", rest=REST) as visits:
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: len(site.masters()) == 2 and killed not in site.masters().values())
     assert set(visits.failures) <= {"lost", "cut"}

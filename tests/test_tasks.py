@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from support.commands import ENVIRONMENT, require
+from support.lesson import TROUBLES, lesson_of
 from support.ports import free_port, listens
 from support.project import Site
-from support.smtp import mail_server, silent_mail_server
+from support.smtp import Inbox, mail_server, silent_mail_server
 from support.tasks import Tasks, add_task
 from support.waiting import eventually
 
@@ -127,6 +128,12 @@ def tasks(site: Site) -> Tasks:
 
 def log(site: Site, program: str) -> str:
     return (site.path / "var" / "log" / f"{program}.log").read_text()
+
+
+def trouble(site: Site, title: str) -> tuple[str, str]:
+    """What the lesson says of one: its sign, and the commands of its remedy."""
+    section = lesson_of(site)[TROUBLES].section(title)
+    return section.block("text").strip(), section.block("sh")
 
 
 # What ends or restarts
@@ -284,28 +291,57 @@ def test_without_its_broker_the_site_goes_on(site: Site, tasks: Tasks) -> None:
         done = site.python("manage.py", "queue", check=False)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("CommandError: The broker does not answer: ")
+    sign, remedy = trouble(site, "The broker does not answer")
+    assert sign in done.stderr
     said = site.logs()
     assert "pages.tasks.write could not be queued, with (1,) and {}." in said
     assert "A mail could not be queued" in said
     assert "Bonjour" in said
-    site.supervisorctl("start", "redis", check=True)
-    done = eventually(lambda: site.get("/queuez").status == 200, 20)
-    assert done
+    done = site.run("sh", "-ec", remedy)
+    assert "redis: started" in done.stdout
+    eventually(lambda: site.get("/queuez").status == 200, 20)
 
 
-def test_a_queue_that_stands_still_is_told(site: Site, tasks: Tasks) -> None:
-    beat = site.path / "busy_bee" / "beat.py"
-    text = beat.read_text()
+def test_a_worker_that_is_given_up_is_told_and_so_is_its_queue(site: Site, tasks: Tasks) -> None:
+    """By status and by mail; then it does what waits."""
+    sign, remedy = trouble(site, "Tasks wait and are not done")
+    look, start = remedy.split("venv/bin/supervisorctl start")
+    files = [site.path / name for name in ("busy_bee/beat.py", "busy_bee/celery.py", ".env")]
+    texts = [file.read_text() for file in files]
+    beat, celery, env = files
+
+    def told(inbox: Inbox) -> bool:
+        # After a server that took nothing, the next try may be due in a minute: this is one at once.
+        site.python("deploy/server", "mail_sender", check=False)
+        return "worker:worker" in inbox.programs("dead")
+
     try:
-        beat.write_text(text.replace("PATIENCE = 600", "PATIENCE = 3"))
-        site.supervisorctl("restart", "beat", check=True)
-        site.supervisorctl("stop", "worker", check=True)
-        tasks.queue(3)
-        eventually(lambda: "tasks wait, the oldest for" in log(site, "beat"), 60)
-        assert re.search(r"ERROR busy_bee.beat: \d+ tasks wait, the oldest", log(site, "beat"))
+        with mail_server() as inbox:
+            beat.write_text(texts[0].replace("PATIENCE = 600", "PATIENCE = 3"))
+            env.write_text(texts[2].replace("=consolemail://", f"={inbox.url}"))
+            site.supervisorctl("restart", "beat", check=True)
+            celery.write_text("raise SystemExit('Not today')\n")
+            site.supervisorctl("restart", "worker")
+            eventually(lambda: site.states()["worker:worker"][0] == "FATAL", 60)
+            celery.write_text(texts[1])
+            tasks.queue(3)
+            eventually(lambda: sign in log(site, "beat"), 60)
+            assert re.search(rf"ERROR busy_bee.beat: \d+ {sign}", log(site, "beat"))
+            said = site.run("sh", "-c", look).stdout
+            assert re.search(r"^worker +FATAL ", said)
+            assert said.endswith("Not today\n")
+            eventually(lambda: told(inbox), 20)
+            [mail] = [mail for mail in inbox.mails if "worker:worker" in mail["Subject"]]
+            assert "Not today" in mail.get_content()
+        assert (
+            "worker: started"
+            in site.run("sh", "-ec", f"venv/bin/supervisorctl start{start}").stdout
+        )
+        eventually(lambda: sorted(tasks.done()) == [0, 1, 2], 20)
     finally:
-        beat.write_text(text)
-        site.supervisorctl("start", "worker", check=True)
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text)
+        site.supervisorctl("start", "worker")
         site.supervisorctl("restart", "beat", check=True)
 
 

@@ -14,7 +14,7 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
-REST = 0.1
+REST = 0.2
 NOT_HERE = """import sys
 if VAR.name == "var" and "worker" in sys.argv:
     sys.exit("Not here")
@@ -113,20 +113,21 @@ def test_a_release_warns_of_what_its_worker_cannot_do(server: Server, tasks: Tas
         "def write(number, seconds=0.0):",
         "def write(seconds=0.0):\n    number = 0",
     )
+    gone = edit("pages/tasks.py", "def clear_sessions", "def clear_logins")
     old = server.current
     # Rehearsals say it: nothing need run.
     server.stop()
     assert "Warning" not in server.release(add_task, more).stdout
     serves = server.current
-    done = server.release(add_task, other)
+    done = server.release(add_task, other, gone)
     assert (
         "Warning: pages.tasks.write takes (seconds=0.0), and such tasks that"
         f" {serves}, which serves, has queued were made for (number, seconds=0.0, name=None):"
         " they would fail." in done.stdout
     )
-    serves = server.current
-    done = server.release()
-    assert f"Warning: pages.tasks.write is gone, and such tasks that {serves}" in done.stdout
+    assert (
+        f"Warning: pages.tasks.clear_sessions is gone, and such tasks that {serves}" in done.stdout
+    )
     server.release(options=("--rollback", old))
     server.start()
 

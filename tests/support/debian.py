@@ -37,14 +37,16 @@ apt-get update
 apt-get install -y --allow-remove-essential --no-install-recommends sysvinit-core systemd-sysv-
 apt-get purge -y --allow-remove-essential systemd
 """
-# With a cluster that starts at the next boot; of Redis, a site runs its own.
+# A site's broker, of which it runs its own: one version has Redis, the other one Valkey alone.
+BROKERS = {"bookworm": "redis-server", "trixie": "valkey-server"}
+# With a cluster that starts at the next boot.
 WITH_SERVERS = """
 mount -t proc proc /proc
 apt-get update
 echo 'exit 101' >/usr/sbin/policy-rc.d
 chmod +x /usr/sbin/policy-rc.d
-apt-get install -y --no-install-recommends postgresql redis-server
-update-rc.d redis-server disable
+apt-get install -y --no-install-recommends postgresql {broker}
+update-rc.d {broker} disable
 rm /usr/sbin/policy-rc.d
 """
 # As an administrator gets a machine: reached by ssh, as somebody who may use sudo.
@@ -156,8 +158,9 @@ debootstrap --variant=minbase --include={PACKAGES} {suite} "$1" {mirror()} ||
         if init == "sysvinit":
             layers = with_layer(layers, base.with_suffix(".sysvinit"), TO_SYSVINIT)
         if database == "postgresql":
-            layer = f"{base.name}-{init}-{digest_of(WITH_SERVERS)}.servers"
-            layers = with_layer(layers, base.with_name(layer), WITH_SERVERS)
+            recipe = WITH_SERVERS.format(broker=BROKERS[suite])
+            layer = f"{base.name}-{init}-{digest_of(recipe)}.servers"
+            layers = with_layer(layers, base.with_name(layer), recipe)
         if ssh:
             layer = f"{base.name}-{init}-{database}-{digest_of(WITH_SSH)}.ssh"
             layers = with_layer(layers, base.with_name(layer), WITH_SSH)

@@ -94,7 +94,7 @@ class Site(Project):
 
     def start(self) -> None:
         self.run("venv/bin/supervisord")
-        eventually(self.answers)
+        eventually(self.answers, 30)
 
     def stop(self) -> None:
         """Ends supervisord and everything below it, however the test left it."""

@@ -131,7 +131,6 @@ class Release:
     def ask_for_pages(self):
         """_("A gunicorn on a socket that nobody else knows must show the home page.")"""
         address = str(self.folder.rehearsal / "gunicorn.sock")
-        host = self.host()
         gunicorn = ("venv/bin/gunicorn", *GUNICORN, "--bind", f"unix:{address}")
         with (
             tempfile.TemporaryFile() as output,
@@ -141,8 +140,8 @@ class Release:
                 if process.poll() is not None:
                     raise Failed(last_lines(output))
                 time.sleep(0.1)
-            self.require_name(ask(address, "/healthz", host))
-            status, _ = ask(address, "/", host)
+            self.require_name(ask(address, "/healthz", self.host))
+            status, _ = ask(address, "/", self.host)
             if status >= 400:
                 raise Failed(f"{last_lines(output)}\nGET /: {status}")
 
@@ -174,6 +173,7 @@ class Release:
     def database(self):
         return Database(self)
 
+    @cached_property
     def host(self):
         """_("A name under which the site answers.")"""
         return self.manage("shell", "--no-imports", "-c", FIRST_HOST)
@@ -186,9 +186,8 @@ class Release:
 
     def verify(self):
         """_("The site that visitors see must be this release.")"""
-        host = self.host()
         for _ in range(VERIFYING_CONNECTIONS):
-            self.require_name(ask(self.config.site, "/healthz", host))
+            self.require_name(ask(self.config.site, "/healthz", self.host))
 
 
 def compile_python(venv, folder):
