@@ -84,7 +84,7 @@ def without_traceback(record: logging.LogRecord) -> bool:
 
 
 class TemplateExtension(Extension):
-    """Named in `_extensions` of cookiecutter.json."""
+    """Given by extension.py to each of Cookiecutter's environments."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
