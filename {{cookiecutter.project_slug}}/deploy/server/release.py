@@ -20,7 +20,7 @@ from .facts import FOLDER
 from .options import Parser, folder
 from .releases import Release, serving
 from .service import Service, installed_as
-from .site_folder import CODE, MIGRATIONS_STAY, NAME, SiteFolder, target
+from .site_folder import CODE, MIGRATIONS_STAY, NAME, SiteFolder, say_version, target
 from .site_user import SiteUser
 from .supervisord_conf import SupervisordConf
 
@@ -72,6 +72,7 @@ def show_releases(site):
         seconds = calendar.timegm(time.strptime(name, NAME))
         made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
         say(f"{name}  {made}  {roles.get(name, '')}".rstrip())
+    say_version(site.current)
 
 
 def release(options):
