@@ -26,6 +26,7 @@ HOSTS = {
     "keepachangelog.com",
     "pypi.org",
     "python-rq.org",
+    "semver.org",
     "uwsgi-docs.readthedocs.io",
 }
 WORKFLOW = ".github/workflows/ci.yml"

@@ -119,6 +119,7 @@ FILES = [
     "docs/supervisorctl.md",
     "docs/supervisord.md",
     "docs/troubles.md",
+    "docs/updates.md",
     "manage.py",
     "packages.sh",
     "pages/__init__.py",

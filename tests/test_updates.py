@@ -1,0 +1,208 @@
+"""A site that an older state of the template made takes up this one, as its chapter says."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pytest
+from load import visitors
+from support.commands import WITH_UV
+from support.documents import typed
+from support.git import GIT_AUTHOR
+from support.project import Project, copy_venv
+from support.server import Server
+from support.template import LANGUAGES, read
+from support.updates import clone_of_the_template, commit_all, make, versions
+
+from local_extensions.jinja import template_version
+
+pytestmark = pytest.mark.slow
+
+TEMPLATE = "https://github.com/org/django-gunicorn-supervisor"
+VERSIONS = versions()
+UPGRADINGS = ("UPGRADING.md", "UPGRADING.fr.md")
+SETTING = "SESSION_COOKIE_AGE = 3600\n"
+PROGRAM = "\n[program:mine]\ncommand = sleep 1000\n"
+MARKS = re.compile(r"^(?:<{7}|={7}|>{7}).*\n", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def history(short_folder: Path) -> Path:
+    return clone_of_the_template(short_folder)
+
+
+def commands(site: Path, start: str) -> list[str]:
+    """The lines of the block in the updated site's chapter that begins so."""
+    texts = [text for kind, text in typed((site / "docs/updates.md").read_text()) if kind == "sh"]
+    (block,) = (text for text in texts if text.startswith(start))
+    return block.splitlines()
+
+
+def type_lines(folder: Path, lines: list[str], template: Path, check: bool = True) -> str:
+    """What they say; the address of the template is that of its clone."""
+    script = "\n".join(lines).replace(TEMPLATE, f"file://{template}")
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=folder,
+        env={**WITH_UV, **GIT_AUTHOR, "HOME": str(folder.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert not check or done.returncode == 0, f"{script}\n{done.stdout}"
+    return done.stdout
+
+
+def edit(site: Path) -> None:
+    """As its owner: a page, a model, a setting, a program."""
+    (site / "pages/templates/pages/about.html").write_text("About us\n")
+    urls = site / "shop/urls.py"
+    line = '    path("admin/", admin.site.urls),\n'
+    assert line in urls.read_text()
+    about = '    path("about/", views.about),\n'
+    urls.write_text(urls.read_text().replace(line, about + line))
+    with (site / "pages/views.py").open("a") as views:
+        views.write('\n\ndef about(request):\n    return render(request, "pages/about.html")\n')
+    (site / "pages/models.py").write_text(
+        "from django.db import models\n\n\n"
+        "class Basket(models.Model):\n    content = models.TextField()\n"
+    )
+    (site / "pages/migrations").mkdir(exist_ok=True)
+    (site / "pages/migrations/__init__.py").touch()
+    (site / "pages/migrations/0001_basket.py").write_text(
+        "from django.db import migrations, models\n\n\n"
+        "class Migration(migrations.Migration):\n    initial = True\n    operations = [\n"
+        "        migrations.CreateModel(\n"
+        '            "Basket",\n'
+        '            [("id", models.BigAutoField(primary_key=True, serialize=False,'
+        ' auto_created=True, verbose_name="ID")), ("content", models.TextField())],\n'
+        "        )\n    ]\n"
+    )
+    for name, text in (("shop/settings.py", SETTING), ("deploy/supervisord.conf", PROGRAM)):
+        with (site / name).open("a") as opened:
+            opened.write(text)
+
+
+def update(site: Path, template: Path) -> str:
+    """By cruft; returns what the command of the chapter says of conflicts."""
+    type_lines(site, ["cruft update --skip-apply-ask"], template)
+    lines = commands(site, "git grep")
+    return type_lines(site, lines, template, check=False)
+
+
+def keep_both(site: Path) -> None:
+    """Decides each conflict: what the owner has, then what the template has."""
+    for name in type_lines(site, ["git grep --name-only '^<<<<<<<'"], site, False).splitlines():
+        path = site / name
+        path.write_text(MARKS.sub("", path.read_text()))
+
+
+def link(site: Path, template: Path, commit: str, **answers: str) -> None:
+    answered = json.dumps(answers)
+    line = f"cruft link --no-input --extra-context '{answered}' --checkout {commit} {TEMPLATE}"
+    type_lines(site, [line], template)
+    commit_all(site)
+
+
+@pytest.mark.parametrize(("state", "language"), [*product(VERSIONS, LANGUAGES)])
+def test_a_site_takes_up_this_version(
+    state: str, language: str, history: Path, folder: Path, made_venv: Path
+) -> None:
+    answers = {"language": language, "project_slug": "shop", "web_interface": "off"}
+    site = Project(make(history, VERSIONS[state], folder, **answers))
+    edit(site.path)
+    link(site.path, history, VERSIONS[state], **answers)
+    (site.path / ".env").write_text("SECRET_KEY=mine\nDEBUG=off\nHTTPS=off\n")
+    (site.path / "var/mine").write_text("mine")
+    conflicts = update(site.path, history)
+    # A conflict is never silent.
+    files = [path for path in site.path.rglob("*") if ".git" not in path.parts]
+    marked = {p for p in files if p.is_file() and MARKS.search(p.read_text())}
+    assert marked == {site.path / line.partition(":")[0] for line in conflicts.splitlines()}
+    keep_both(site.path)
+    assert type_lines(site.path, commands(site.path, "git grep"), history, False) == ""
+
+    version = f"django-gunicorn-supervisor {template_version()}\n"
+    assert (site.path / "TEMPLATE_VERSION").read_text() == version
+    assert (site.path / ".env").read_text() == "SECRET_KEY=mine\nDEBUG=off\nHTTPS=off\n"
+    assert (site.path / "var/mine").read_text() == "mine"
+    assert "SECRET" not in (site.path / ".cruft.json").read_text()
+    # What differs from a new site is what the owner has written.
+    (folder / "new").mkdir()
+    new = make(history, "HEAD", folder / "new", **answers)
+    diff = type_lines(
+        folder, [f"diff -r --new-file --exclude=.git {new} {site.path}"], history, check=False
+    )
+    assert not re.search("^< ", diff, re.MULTILINE), diff
+    for mine in (SETTING, "[program:mine]", "About us", "def about", "class Basket"):
+        assert f"> {mine.strip()}" in diff, diff
+
+    if language == "fr":  # The code is the same in both.
+        return
+    copy_venv(made_venv, site.path / "venv")
+    site.run("./bootstrap.sh", env=WITH_UV)
+    site.python("manage.py", "test")
+
+
+def test_users_move_once_and_the_release_loses_no_request(
+    new_server: Callable[..., Server], history: Path
+) -> None:
+    """As UPGRADING.md says; until then the new code is refused, and the old one serves."""
+    server = new_server()
+    answers = {
+        "language": "en",
+        "project_slug": "shop",
+        "bind": f"127.0.0.1:{server.port}",
+        "web_interface": f"127.0.0.1:{server.web_port}",
+    }
+    commit = VERSIONS["before-accounts"]
+    made = make(history, commit, server.code.parent / "old", **answers)
+    shutil.rmtree(server.code)
+    made.rename(server.code)
+    edit(server.code)
+    link(server.code, history, commit, **answers)
+    server.release()
+    server.start()
+    manage = ("current/venv/bin/python", "current/manage.py")
+    password = {**server.environment, "DJANGO_SUPERUSER_PASSWORD": "I like gunicorns"}
+    user = ("--no-input", "--username=zoe", "--email=zoe@example.com")
+    server.run(*manage, "createsuperuser", *user, env=password)
+    server.run("sh", "-c", "mkdir -p var/media && echo mine >var/media/photo.jpg")
+    settings = (server.path / ".env").read_text()
+
+    update(server.code, history)
+    keep_both(server.code)
+    commit_all(server.code)
+    before = server.current
+    refused = server.release(check=False)
+    assert refused.returncode == 1
+    assert "(accounts.E001)" in refused.stderr and "UPGRADING.md" in refused.stderr
+    assert f"{before} serves as before." in refused.stderr
+    assert server.get("/about/").text == "About us\n"
+
+    english, french = ([*typed(read(name))] for name in UPGRADINGS)
+    assert english == french
+    script = server.code.parent / "move_users.py"
+    ((_, text),) = (block for block in english if block[0].startswith("python "))
+    script.write_text(text)
+    (lines,) = (text.splitlines() for _, text in english if "manage.sh" in text)
+    assert (lines[0], lines[2]) == ("sudo deploy/backup.sh", "sudo deploy/release.sh")
+    line = lines[1].replace("sudo deploy/manage.sh", " ".join(manage))
+    server.run("sh", "-c", line.replace("move_users.py", str(script)))
+    with visitors(server.port, rest=0.1) as visits:
+        server.release()
+    assert visits.failures == {}
+    server.require_whole()
+    assert server.get("/about/").text == "About us\n"
+    ask = (
+        "from django.contrib.auth import authenticate;"
+        "print(authenticate(username='zoe', password='I like gunicorns').is_superuser)"
+    )
+    assert server.run(*manage, "shell", "--no-imports", "-c", ask).stdout == "True\n"
+    assert (server.path / "var/media/photo.jpg").read_text() == "mine\n"
+    assert (server.path / ".env").read_text() == settings
