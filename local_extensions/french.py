@@ -213,6 +213,9 @@ FRENCH: dict[str, str] = {
     "A shell runs no script whose lines end as those of Windows.": (
         "Aucun shell ne lance un script dont les lignes finissent comme sous Windows."
     ),
+    # .github/dependabot.yml
+    # .github/dependabot.yml
+    "Each week, GitHub's Dependabot proposes newer packages. Its locks may hold for one Python alone: before you merge, run ./packages.sh on its branch.": "Chaque semaine, Dependabot de GitHub propose des paquets plus récents. Ses listes peuvent ne valoir que pour un Python : avant d'accepter, lancez ./packages.sh sur sa branche.",
     # .github/workflows/check.yml
     "GitHub runs it at each push and each pull request.": (
         "GitHub le lance à chaque push et à chaque pull request."

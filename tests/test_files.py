@@ -17,6 +17,7 @@ from support.template import DATABASES, LANGUAGES, ROOT, TASKS
 FILES = [
     ".env.example",
     ".gitattributes",
+    ".github/dependabot.yml",
     ".github/workflows/check.yml",
     ".gitignore",
     ".gitlab-ci.yml",

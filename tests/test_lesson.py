@@ -51,6 +51,9 @@ ELSEWHERE = {
     "sudo apt install gettext\n": Elsewhere(
         "root's", "test_developing.py::test_makemessages_finds_the_texts_of_the_site_alone"
     ),
+    "venv/bin/uv tool run --from cyclonedx-bom": Elsewhere(
+        "it downloads 30 packages", "test_developing.py::test_the_packages_of_a_release_are_listed"
+    ),
     "git clone": Elsewhere(
         "from another machine",
         "test_developing.py::test_a_second_developer_is_at_work_beside_the_first",
