@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from load import visitors
@@ -122,6 +123,22 @@ def link(site: Path, template: Path, commit: str, **answers: str) -> None:
     commit_all(site)
 
 
+class Upgrading(NamedTuple):
+    """What UPGRADING.md has its reader write and type to move the users."""
+
+    script: str
+    at_home: list[str]
+    on_server: list[str]
+
+
+def upgrading() -> Upgrading:
+    english, french = ([*typed(read(name))] for name in UPGRADINGS)
+    assert english == french
+    ((_, script),) = (block for block in english if block[0].startswith("python "))
+    at_home, on_server = (text.splitlines() for kind, text in english if kind == "sh")
+    return Upgrading(script, at_home, on_server)
+
+
 @pytest.mark.parametrize(("state", "language"), [*product(VERSIONS, LANGUAGES)])
 def test_a_site_takes_up_this_version(
     state: str, language: str, history: Path, folder: Path, made_venv: Path
@@ -132,11 +149,18 @@ def test_a_site_takes_up_this_version(
     link(site.path, history, VERSIONS[state], **answers)
     by_hand = folder / "hand" / "shop"
     git(folder, "clone", "--quiet", str(site.path), str(by_hand))
-    (site.path / ".env").write_text("SECRET_KEY=mine\nDEBUG=off\nHTTPS=off\n")
+    runs = language == "en"
+    if runs:
+        copy_venv(made_venv, site.path / "venv")
+        site.run("./bootstrap.sh", env=WITH_UV)
+    else:
+        (site.path / ".env").write_text("SECRET_KEY=of-my-own\nDEBUG=off\nHTTPS=off\n")
+    settings = (site.path / ".env").read_text()
     (site.path / "var/mine").write_text("mine")
     conflicts = update(site.path, history)
     # A conflict is never silent.
-    files = [path for path in site.path.rglob("*") if ".git" not in path.parts]
+    names = git(site.path, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    files = {site.path / name for name in names}
     marked = {p for p in files if p.is_file() and MARKS.search(p.read_text())}
     assert marked == {site.path / line.partition(":")[0] for line in conflicts.splitlines()}
     keep_both(site.path)
@@ -144,26 +168,33 @@ def test_a_site_takes_up_this_version(
 
     version = f"django-gunicorn-supervisor {template_version()}\n"
     assert (site.path / "TEMPLATE_VERSION").read_text() == version
-    assert (site.path / ".env").read_text() == "SECRET_KEY=mine\nDEBUG=off\nHTTPS=off\n"
+    assert (site.path / ".env").read_text() == settings
     assert (site.path / "var/mine").read_text() == "mine"
-    assert "SECRET" not in (site.path / ".cruft.json").read_text()
+    secret = dict(line.split("=", 1) for line in settings.splitlines() if "=" in line)["SECRET_KEY"]
+    assert secret not in (site.path / ".cruft.json").read_text()
     # What differs from a new site is what the owner has written.
     (folder / "new").mkdir()
     new = make(history, "HEAD", folder / "new", **answers)
-    diff = type_lines(
-        folder, [f"diff -r --new-file --exclude=.git {new} {site.path}"], history, check=False
-    )
+    others = " ".join(f"--exclude={name}" for name in (".git", "venv", "var", "__pycache__"))
+    line = f"diff -r --new-file {others} {new} {site.path}"
+    diff = type_lines(folder, [line], history, check=False)
     assert not re.search("^< ", diff, re.MULTILINE), diff
     for mine in (SETTING, "[program:mine]", "About us", "def about", "class Basket"):
         assert f"> {mine.strip()}" in diff, diff
 
-    # The code is the same in both languages: one updates it without cruft, too, one tries it.
-    if language == "fr":
+    # The code is the same in both languages: one updates it without cruft, too, one runs it.
+    if not runs:
         update_by_hand(by_hand, commands(site.path, "cookiecutter "), history, state, **answers)
-        others = ("--exclude=.git", "--exclude=.cruft.json", "--exclude=.env", "--exclude=var")
-        site.run("diff", "-r", *others, str(by_hand), ".")
+        line = f"diff -r {others} --exclude=.cruft.json --exclude=.env {by_hand} {site.path}"
+        type_lines(folder, [line], history)
         return
-    copy_venv(made_venv, site.path / "venv")
+    if state == "before-accounts":
+        done = site.run("./bootstrap.sh", env=WITH_UV, check=False)
+        assert done.returncode == 1
+        assert "(accounts.E001)" in done.stderr
+        move = upgrading()
+        (site.path / "move_users.py").write_text(move.script)
+        type_lines(site.path, move.at_home, history)
     site.run("./bootstrap.sh", env=WITH_UV)
     site.python("manage.py", "test")
 
@@ -204,14 +235,14 @@ def test_users_move_once_and_the_release_loses_no_request(
     assert f"{before} serves as before." in refused.stderr
     assert server.get("/about/").text == "About us\n"
 
-    english, french = ([*typed(read(name))] for name in UPGRADINGS)
-    assert english == french
+    move = upgrading()
+    assert (move.on_server[0], move.on_server[2:]) == (
+        "sudo deploy/backup.sh",
+        ["sudo deploy/release.sh"],
+    )
     script = server.code.parent / "move_users.py"
-    ((_, text),) = (block for block in english if block[0].startswith("python "))
-    script.write_text(text)
-    (lines,) = (text.splitlines() for _, text in english if "manage.sh" in text)
-    assert (lines[0], lines[2]) == ("sudo deploy/backup.sh", "sudo deploy/release.sh")
-    line = lines[1].replace("sudo deploy/manage.sh", " ".join(manage))
+    script.write_text(move.script)
+    line = move.on_server[1].replace("sudo deploy/manage.sh", " ".join(manage))
     server.run("sh", "-c", line.replace("move_users.py", str(script)))
     with visitors(server.port, rest=0.1) as visits:
         server.release()
