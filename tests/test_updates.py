@@ -89,6 +89,14 @@ def edit(site: Path) -> None:
             opened.write(text)
 
 
+def edit_what_the_template_changes(site: Path) -> str:
+    """The line that leads to the next chapter: both want another one. Returns the file's name."""
+    name = "docs/copies.md"
+    text = (site / name).read_text()
+    (site / name).write_text(f"{text.rstrip()} (I have read it.)\n")
+    return name
+
+
 def update(site: Path, template: Path) -> str:
     """By cruft; returns what the command of the chapter says of conflicts."""
     type_lines(site, ["cruft update --skip-apply-ask"], template)
@@ -146,6 +154,7 @@ def test_a_site_takes_up_this_version(
     answers = {"language": language, "project_slug": "shop", "web_interface": "off"}
     site = Project(make(history, VERSIONS[state], folder, **answers))
     edit(site.path)
+    contested = edit_what_the_template_changes(site.path)
     link(site.path, history, VERSIONS[state], **answers)
     by_hand = folder / "hand" / "shop"
     git(folder, "clone", "--quiet", str(site.path), str(by_hand))
@@ -163,6 +172,7 @@ def test_a_site_takes_up_this_version(
     files = {site.path / name for name in names}
     marked = {p for p in files if p.is_file() and MARKS.search(p.read_text())}
     assert marked == {site.path / line.partition(":")[0] for line in conflicts.splitlines()}
+    assert site.path / contested in marked
     keep_both(site.path)
     assert type_lines(site.path, commands(site.path, "git grep"), history, False) == ""
 
@@ -179,6 +189,7 @@ def test_a_site_takes_up_this_version(
     line = f"diff -r --new-file {others} {new} {site.path}"
     diff = type_lines(folder, [line], history, check=False)
     assert not re.search("^< ", diff, re.MULTILINE), diff
+    assert "(I have read it.)" in (site.path / contested).read_text()
     for mine in (SETTING, "[program:mine]", "About us", "def about", "class Basket"):
         assert f"> {mine.strip()}" in diff, diff
 
