@@ -213,6 +213,9 @@ FRENCH: dict[str, str] = {
     "A shell runs no script whose lines end as those of Windows.": (
         "Aucun shell ne lance un script dont les lignes finissent comme sous Windows."
     ),
+    # .github/dependabot.yml
+    # .github/dependabot.yml
+    "Each week, GitHub's Dependabot proposes newer packages. Its locks may hold for one Python alone: before you merge, run ./packages.sh on its branch.": "Chaque semaine, Dependabot de GitHub propose des paquets plus récents. Ses listes peuvent ne valoir que pour un Python : avant d'accepter, lancez ./packages.sh sur sa branche.",
     # .github/workflows/check.yml
     "GitHub runs it at each push and each pull request.": (
         "GitHub le lance à chaque push et à chaque pull request."
@@ -246,6 +249,9 @@ FRENCH: dict[str, str] = {
         "En JSON, ce qui a été tapé ne peut ni clore la ligne ni donner d'ordre à un terminal."
     ),
     "Failed login from %s as %s": "Connexion refusée depuis %s sous le nom %s",
+    "Before a migration: a site that is older than this app has its users in Django's own table.": "Avant une migration : un site plus ancien que cette application a ses utilisateurs dans la table de Django.",
+    "The users of this site are in the table auth_user, and its code looks for them in accounts_user.": "Les utilisateurs de ce site sont dans la table auth_user, et son code les cherche dans accounts_user.",
+    "Move them first: https://github.com/org/django-gunicorn-supervisor/blob/main/UPGRADING.md says how. Until then, the code before the update goes on serving.": "Déplacez-les d'abord : https://github.com/org/django-gunicorn-supervisor/blob/main/UPGRADING.fr.md dit comment. D'ici là, le code d'avant la mise à jour continue de servir.",
     # accounts/models.py
     "Who may log in.": "Qui peut se connecter.",
     (
@@ -2167,6 +2173,7 @@ FRENCH: dict[str, str] = {
     "The name of a release is the time when it was made (UTC).": (
         "Le nom d'une version est l'heure à laquelle elle a été faite (UTC)."
     ),
+    "In each release: the template and its version": "Dans chaque publication : le modèle et sa version",
     "Migrations are not undone: the database stays as it is.": (
         "Les migrations ne sont pas défaites : la base reste comme elle est."
     ),
@@ -2256,6 +2263,8 @@ FRENCH: dict[str, str] = {
     "Where each process of the machine is, and what it was started with.": (
         "Où se trouve chaque processus de la machine, et comment il a été lancé."
     ),
+    "Which version of the template made this code; nothing where its file is missing.": "Quelle version du modèle a fait ce code ; rien si son fichier manque.",
+    "Made by {template}": "Fait par {template}",
     # deploy/server/site_user.py
     "The user who runs the site: root runs none of it, and writes nothing where the site may write.": (
         "L'utilisateur qui fait tourner le site : root n'en exécute rien, et n'écrit rien là où le"

@@ -23,6 +23,15 @@ from .translations import printable, translate
 LINE_STATEMENT = re.compile(r"^[ \t]*#% (.+)\n", re.MULTILINE)
 
 
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def template_version() -> str:
+    """What versions.txt says first."""
+    lines = (ROOT / "versions.txt").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if not line.startswith("#"))
+
+
 def line_statements(source: str) -> str:
     """A file with each of them as Jinja knows it; nothing is left of their lines."""
     return LINE_STATEMENT.sub(r"{% \1 %}", source)
@@ -84,13 +93,14 @@ def without_traceback(record: logging.LogRecord) -> bool:
 
 
 class TemplateExtension(Extension):
-    """Named in `_extensions` of cookiecutter.json."""
+    """Given by extension.py to each of Cookiecutter's environments."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         logging.getLogger("cookiecutter.hooks").addFilter(without_traceback)
         environment.globals["_"] = _
-        environment.globals["template_root"] = str(Path(__file__).resolve().parents[1])
+        environment.globals["template_root"] = str(ROOT)
+        environment.globals["template_version"] = template_version()
         environment.filters.update(
             allowed_hosts=allowed_hosts,
             check_answers=check_answers,

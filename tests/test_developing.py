@@ -1,5 +1,6 @@
 """What one develops with: the dev tools, check.sh and CI, translations, a second developer's port."""
 
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -51,6 +52,25 @@ def test_the_tools_stay_and_nobody_else_has_them(site: Site, made_venv: Path) ->
     tools[0].unlink()
     site.run("./bootstrap.sh", env=WITH_UV)
     assert tools[0].exists()
+
+
+def test_the_packages_of_a_release_are_listed(site: Site) -> None:
+    chapter = (site.path / "docs" / "developing.md").read_text()
+    (line,) = re.findall("^venv/bin/uv tool run .*", chapter, re.MULTILINE)
+    site.run(*line.split(), env=WITH_UV)
+    listed = json.loads((site.path / "var" / "packages.json").read_text())
+    assert listed["bomFormat"] == "CycloneDX"
+    lock = re.findall(r"^(\S+)==(\S+)", (site.path / "requirements.txt").read_text(), re.MULTILINE)
+    assert sorted((each["name"], each["version"]) for each in listed["components"]) == sorted(lock)
+
+
+def test_dependabot_watches_the_locks_and_the_workflow(site: Site) -> None:
+    updates = yaml.safe_load((site.path / ".github" / "dependabot.yml").read_text())["updates"]
+    assert [(each["package-ecosystem"], each["directory"]) for each in updates] == [
+        ("uv", "/"),
+        ("uv", "/deploy/ansible"),
+        ("github-actions", "/"),
+    ]
 
 
 def test_both_locks_have_the_same_versions_of_what_both_have(site: Site) -> None:

@@ -32,6 +32,8 @@ NOT_RUN = {
     "script/bench compare": "takes half an hour; bench/RESULTS.md is what it writes",
     "script/bench tasks": "takes minutes; bench/TASKS.md is what it writes",
     "script/lock --upgrade": "takes the versions of the day, whatever they are",
+    "script/audit": "asks PyPI itself; test_audit.py has one of its own",
+    "script/release 1.2.3": "passes every test first; test_script_release.py makes a version",
     "pre-commit install": "not among the requirements; test_documents.py reads its settings",
     'docker run --rm --init --privileged --volume "$PWD:/template" --volume /tmp'
     " --volume /root/.cache debian:12 /template/.ci/run": "test_documents.py finds it in the workflow",

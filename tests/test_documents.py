@@ -26,6 +26,7 @@ HOSTS = {
     "keepachangelog.com",
     "pypi.org",
     "python-rq.org",
+    "semver.org",
     "uwsgi-docs.readthedocs.io",
 }
 WORKFLOW = ".github/workflows/ci.yml"
@@ -49,6 +50,8 @@ def test_the_readmes_say_the_same(try_bake: Callable[..., Result]) -> None:
     def in_french(text: str) -> str:
         if text == READMES["fr"]:
             return READMES["en"]
+        if text == "UPGRADING.md":
+            return "UPGRADING.fr.md"
         for ours, theirs in defaults.items():
             text = text.replace(ours, theirs)
         return re.sub(r"^(pictures/.*)\.en\.", r"\1.fr.", text)
@@ -88,8 +91,14 @@ def test_no_document_tells_of_one_machine(name: str) -> None:
     assert not re.search(r"/(?:home|tmp|work|Users)/\w", read(name))
 
 
-def test_the_french_readme_has_french_typography() -> None:
-    Document(read(READMES["fr"])).check_typography()
+@pytest.mark.parametrize("document", [READMES["fr"], "UPGRADING.fr.md"])
+def test_the_french_documents_have_french_typography(document: str) -> None:
+    Document(read(document)).check_typography()
+
+
+def test_both_upgradings_say_the_same() -> None:
+    english, french = (Document(read(name)) for name in ("UPGRADING.md", "UPGRADING.fr.md"))
+    french.check_translation(english, lambda text: "UPGRADING.md" if ".fr." in text else text)
 
 
 def test_actions_are_pinned_to_a_commit() -> None:
@@ -106,7 +115,7 @@ def test_actions_are_pinned_to_a_commit() -> None:
 def test_dependabot_watches_every_lock() -> None:
     updates = yaml.safe_load(read(".github/dependabot.yml"))["updates"]
     watched = {each["directory"] for each in updates if each["package-ecosystem"] == "uv"}
-    locks = {path.parent for path in ROOT.glob("*/requirements*.txt")} | {ROOT}
+    locks = {path.parent for path in ROOT.glob("**/requirements*.txt")}
     assert {ROOT / folder.lstrip("/") for folder in watched} == locks
     assert "github-actions" in [each["package-ecosystem"] for each in updates]
 

@@ -330,6 +330,7 @@ def test_start_returns_once_the_site_answers(stopped: Server) -> None:
     assert len(stopped.masters()) == 2
     assert done.stdout.startswith("Waiting for the site ")
     assert done.stderr == ""
+    assert "\nMade by django-gunicorn-supervisor " in stopped.init("status").stdout
 
     stopped.await_workers()
     pids = stopped.processes()

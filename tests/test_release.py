@@ -173,7 +173,8 @@ def test_it_goes_back_to_any_release(server: Server) -> None:
     last = server.current
 
     def listed() -> list[list[str]]:
-        lines = server.release(options=("--list",)).stdout.splitlines()
+        *lines, version = server.release(options=("--list",)).stdout.splitlines()
+        assert version == f"Made by {(server.code / 'TEMPLATE_VERSION').read_text().strip()}"
         return [[line.split()[0], " ".join(line.split()[3:])] for line in lines]
 
     assert listed() == [[first, "--rollback goes there"], [middle, ""], [last, "serves"]]

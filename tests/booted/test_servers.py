@@ -128,6 +128,12 @@ def test_each_obstacle_has_its_sentence(laptop: Laptop) -> None:
     folder.mkdir()
     (folder / "authorized_keys").write_text((laptop.home / "key.pub").read_text())
     assert "sudo wants the right password there" in laptop.refusal("install")
+    machine.run("chpasswd", input="admin:secret\n")
+    asking = ("--ask-become-pass", "install", "--help")
+    assert (
+        "sudo wants the right password" in laptop.servers(*asking, check=False, input="x\n").stderr
+    )
+    assert "--dry-run" in laptop.servers(*asking, input="secret\n").stdout
     machine.run("sh", "-ec", f"echo 'admin ALL=(ALL) NOPASSWD:ALL' >{SUDOER}")
 
     assert "there is no site yet: deploy/servers.sh install" in laptop.refusal("status")

@@ -38,6 +38,7 @@ SECONDS = {
     "test_busy": (0, 97),
     "test_developing": (0, 83),
     "test_from_sqlite": (0, 83),
+    "test_updates": (0, 140),
     "test_life[en]": (96, 76),
     "test_life[fr]": (87, 69),
     "test_demo": (0, 50),

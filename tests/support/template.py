@@ -13,6 +13,7 @@ PARTS = (
     "hooks",
     "local_extensions",
     "templates",
+    "versions.txt",
     "{{cookiecutter.project_slug}}",
 )
 LANGUAGES = ("en", "fr")

@@ -14,6 +14,7 @@ from .commands import Failed, say
 from .facts import DOMAIN, GROUP
 from .probes import ask
 from .rpc import name, supervisor
+from .site_folder import say_version
 from .supervisord_conf import SupervisordConf, shown
 
 #: Links of this path stay: through current, the sentences below name no single release.
@@ -102,6 +103,7 @@ def status():
     programs = every_program()
     for program in programs:
         say(f"{name(program):<32} {program['statename']:<9} {program['description']}")
+    say_version(CODE)
     if is_settled(programs):
         require_running(programs)
         require_answer()

@@ -20,7 +20,7 @@ from .facts import FOLDER
 from .options import Parser, folder
 from .releases import Release, serving
 from .service import Service, installed_as
-from .site_folder import CODE, MIGRATIONS_STAY, NAME, SiteFolder, target
+from .site_folder import CODE, MIGRATIONS_STAY, NAME, SiteFolder, say_version, target
 from .site_user import SiteUser
 from .supervisord_conf import SupervisordConf
 
@@ -36,7 +36,9 @@ def main(words):
     os.nice(5)
     handle_signals(interrupt)
     if options.list:
-        show_releases(SiteFolder(options.into))
+        site = SiteFolder(options.into)
+        show_releases(site)
+        say_version(site.current)
         return
     serves = release(options)
     text = _py("{release} is in place ({seconds} s).")

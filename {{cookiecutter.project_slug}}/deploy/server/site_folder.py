@@ -26,6 +26,8 @@ CODE = Path(__file__).resolve().parents[2]
 KEPT_RELEASES = 5
 #: The name of a release is the time when it was made (UTC).
 NAME, NAMES = "%Y%m%dT%H%M%SZ", f"{'[0-9]' * 8}T{'[0-9]' * 6}Z"
+#: In each release: the template and its version
+TEMPLATE_VERSION = "TEMPLATE_VERSION"
 MIGRATIONS_STAY = _py("Migrations are not undone: the database stays as it is.")
 
 
@@ -240,3 +242,10 @@ def processes():
             found.append((process / "cmdline").read_bytes().decode(errors="replace"))
             found.append(os.readlink(process / "cwd"))
     return "\n".join(found)
+
+
+def say_version(code):
+    """_("Which version of the template made this code; nothing where its file is missing.")"""
+    with suppress(OSError):
+        made_by = (code / TEMPLATE_VERSION).read_text().strip()
+        say(_py("Made by {template}"), template=made_by)

@@ -1,0 +1,52 @@
+"""Versions of the template, and sites that they made."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from .commands import lack
+from .git import git
+from .template import PARTS, ROOT, cookiecutter
+
+
+def versions() -> dict[str, str]:
+    """Version, or name of a state before the first one → its commit, as versions.txt has them."""
+    lines = (ROOT / "versions.txt").read_text().splitlines()
+    words = [line.split() for line in lines if not line.startswith("#")]
+    return {line[0]: line[1] for line in words if len(line) == 2}
+
+
+def clone_of_the_template(folder: Path) -> Path:
+    """With its history, and what this folder has now as the last commit; Cookiecutter wants .git."""
+    clone = folder / "history.git"
+    git(folder, "clone", "--quiet", "--shared", str(ROOT), str(clone))
+    for commit in versions().values():
+        known = ["git", "-C", str(clone), "cat-file", "-e", commit]
+        if subprocess.run(known, check=False).returncode:
+            lack(f"this clone of the template lacks the commit {commit}: take a whole one")
+    for part in PARTS:
+        if (clone / part).is_dir():
+            shutil.rmtree(clone / part)
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / part, clone / part, ignore=ignored)
+        else:
+            shutil.copy(ROOT / part, clone / part)
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message=now")
+    return clone
+
+
+def make(template: Path, commit: str, folder: Path, **answers: str) -> Path:
+    """A site as Cookiecutter made it from this commit, in a repository of its own."""
+    words = [f"{name}={value}" for name, value in answers.items()]
+    done = cookiecutter(folder, f"file://{template}", "--no-input", "--checkout", commit, *words)
+    assert done.returncode == 0, done.stderr
+    (site,) = {path.parent for path in folder.glob("*/manage.py")}
+    git(site, "init", "--quiet", "--initial-branch", "main")
+    commit_all(site)
+    return site
+
+
+def commit_all(site: Path) -> None:
+    git(site, "add", "--all")
+    git(site, "commit", "--quiet", "--message=mine")
