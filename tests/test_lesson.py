@@ -66,6 +66,9 @@ ELSEWHERE = {
         "root's; as its owner, with --into, it is here",
         "booted/test_debian.py::test_a_release_and_its_rollback_lose_no_request",
     ),
+    "sudo apt install python3-venv nginx cron": Elsewhere(
+        "root's", "booted/test_debian.py::test_it_is_installed_and_answers"
+    ),
     "deploy/servers.sh": Elsewhere(
         "to a server", "booted/test_servers.py::test_the_other_commands_of_a_server"
     ),
