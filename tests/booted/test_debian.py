@@ -1652,16 +1652,12 @@ def test_an_old_version_becomes_todays(
     eventually(server.answers)
     first, env = machine.inside(server.serves), (machine.root / "srv/chess/.env").read_text()
 
-    move = Document(read("CHANGELOG.md")).section("Changed").block("sql")
-    connect = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])"
-    machine.run(
-        *("runuser", "--user=www-data", "--", "python3", "-c", connect),
-        *("/srv/chess/var/db.sqlite3", move),
-    )
-
     shutil.rmtree(code)
     shutil.rmtree(wheels)
     today.rename(code)
+    users = Document(read("UPGRADING.md")).section("To 1.0.0: users in a table of the site's own")
+    manage = f"{server.code}/deploy/manage.sh"
+    machine.run(manage, "shell", "--no-imports", "-c", users.block("python"))
     with load(machine, server.serves) as visitors:
         server.release()
         done = server.install(*OFFLINE)
