@@ -212,8 +212,8 @@ def test_ci_runs_the_same_two_commands(clone: Site) -> None:
     gitlab = yaml.safe_load((clone.path / ".gitlab-ci.yml").read_text())["check"]["script"]
     assert [step["run"] for step in steps] == gitlab
     assert github["permissions"] == {"contents": "read"}
-    (workflow,) = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"].values()
-    assert checkout["uses"] == workflow["steps"][0]["uses"]
+    template = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"]["test"]
+    assert checkout["uses"] == template["steps"][0]["uses"]
     set_up, check = (clone.run("sh", "-ec", command, env=WITH_UV) for command in gitlab)
     assert "Everything is in place." in set_up.stdout
     assert checked(check) == CHECKS
