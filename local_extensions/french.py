@@ -2794,6 +2794,7 @@ FRENCH: dict[str, str] = {
     "From now on, supervisord keeps its pid: it is in the background.": (
         "À partir d'ici, supervisord garde son pid : il est en arrière-plan."
     ),
+    "supervisord's own handler would swallow it, until the program is in its place.": "Le gestionnaire de supervisord l'avalerait, tant que le programme n'est pas à sa place.",
     "It may have been killed already.": "Il peut avoir été tué déjà.",
     # deploy/supervisor_plugin/config_check.py
     "Refuses a config that cannot work before anything stops for it: at update, reread, reload and"

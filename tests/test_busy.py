@@ -322,7 +322,7 @@ def test_a_supervisord_that_dies_early_leaves_no_orphan(make_site: Callable[...,
     """Its first gunicorn may not have asked yet for the signal that would end it."""
     site = make_site(project_slug="early")
     command = [str(site.path / "venv" / "bin" / "supervisord"), "-n"]
-    for _ in range(5):
+    for _ in range(10):
         with subprocess.Popen(command, cwd=site.path, stdout=subprocess.DEVNULL) as supervisord:
             eventually(lambda: len(site.processes()) > 1)
             supervisord.send_signal(signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import sys
 
 from supervisor import events
@@ -23,6 +24,8 @@ def start_tied(event):
     me = os.getpid()
 
     def start_as_child(self, filename, argv):
+        #: supervisord's own handler would swallow it, until the program is in its place.
+        signal.signal(self.config.stopsignal, signal.SIG_DFL)
         LIBC.prctl(PR_SET_PDEATHSIG, self.config.stopsignal)
         #: It may have been killed already.
         if os.getppid() != me:
