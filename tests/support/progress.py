@@ -21,7 +21,7 @@ SECONDS = {
     "test_bootstrap": (0, 338),
     "test_proof": (60, 210),
     "test_lesson_troubles": (0, 199),
-    "test_servers": (0, 200),
+    "test_servers": (0, 235),
     "test_postgresql_data": (0, 197),
     "test_supervisor_plugin": (0, 197),
     "test_mail": (0, 183),
