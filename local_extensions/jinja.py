@@ -21,8 +21,6 @@ from .translations import printable, translate
 
 # A line that is a statement of Jinja's: a comment to Python, sh and whatever else reads the template.
 LINE_STATEMENT = re.compile(r"^[ \t]*#% (.+)\n", re.MULTILINE)
-
-
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from local_extensions.jinja import template_version
+
 VERSIONS, CHANGELOG = ROOT / "versions.txt", ROOT / "CHANGELOG.md"
 BRANCH = "main"
 # https://semver.org/, without what stands behind the three numbers
@@ -26,7 +30,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("Name one version: script/release 1.2.3")
     name = sys.argv[1]
-    present = first_line()
+    present = template_version()
     require_order(name, present)
     require_clean()
     changelog = dated(name)
@@ -43,12 +47,6 @@ def main() -> None:
     replace_first_line(name, f"{following(name)}\n{name} {commit}")
     git("commit", "--quiet", "--all", f"--message=After version {name}")
     print(f"{name} is made. To publish it: git push --follow-tags")
-
-
-def first_line() -> str:
-    """What this folder is."""
-    lines = VERSIONS.read_text(encoding="utf-8").splitlines()
-    return next(line for line in lines if not line.startswith("#"))
 
 
 def replace_first_line(old: str, new: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.commands import ENVIRONMENT, require
 from support.documents import typed
-from support.git import git
+from support.git import commit_all, git
 from support.ports import free_port
 from support.project import Site
 from support.template import READMES, ROOT, read
@@ -154,8 +154,7 @@ def newcomer(document: str, folder: Path) -> Iterator[Newcomer]:
     ignored = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".hypothesis", ".*_cache")
     clone = Path(shutil.copytree(ROOT, folder / TEMPLATE, ignore=ignored))
     git(clone, "init", "--quiet")
-    git(clone, "add", "--all")
-    git(clone, "commit", "--quiet", "--message=first")
+    commit_all(clone)
     git(folder, "clone", "--quiet", "--bare", str(clone), f"hub/org/{TEMPLATE}.git")
     lend_venvs(clone, folder)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import ENVIRONMENT, Run
-from support.git import GIT_AUTHOR, git
+from support.git import GIT_AUTHOR, commit_all, git
 from support.template import LANGUAGES, cookiecutter, copy_template
 
 
@@ -21,8 +21,7 @@ def repository(tmp_path: Path) -> Path:
     path.mkdir()
     copy_template(path)
     git(path, "init", "--quiet", "--initial-branch=main")
-    git(path, "add", "--all")
-    git(path, "commit", "--quiet", "--message=first")
+    commit_all(path)
     return path
 
 
@@ -93,8 +92,7 @@ def test_cruft_creates_and_updates(folder: Path, repository: Path) -> None:
     project = folder / "my_site"
     assert is_whole(project)
     git(project, "init", "--quiet")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--message=made")
+    commit_all(project)
 
     css = repository / "{{cookiecutter.project_slug}}/pages/static/pages/site.css"
     css.write_text(css.read_text().replace("3rem", "4rem"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import Run
-from support.git import git
+from support.git import commit_all, git
 from support.template import ROOT
 
 Change = Callable[[Path], None]
@@ -23,6 +23,9 @@ def clone(folder: Path) -> Path:
     clone = folder / "template"
     (clone / "script").mkdir(parents=True)
     shutil.copy(ROOT / "script" / "release.py", clone / "script")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "local_extensions", clone / "local_extensions", ignore=ignored)
+    shutil.copy(ROOT / ".gitignore", clone)
     test = clone / "script" / "test"
     test.write_text('#!/bin/sh\n[ "$1" = --all ] && ! [ -e ../fails ]\n')
     test.chmod(0o755)
@@ -31,13 +34,8 @@ def clone(folder: Path) -> Path:
         f"# Changelog\n\n## [Unreleased]\n\n{YOURS}### Added\n\n- A thing.\n"
     )
     git(clone, "init", "--quiet", "--initial-branch", "main")
-    commit(clone)
+    commit_all(clone)
     return clone
-
-
-def commit(clone: Path) -> None:
-    git(clone, "add", "--all")
-    git(clone, "commit", "--quiet", "--message=work")
 
 
 def release(clone: Path, *arguments: str) -> Run:
@@ -69,7 +67,7 @@ def test_it_makes_one_version_after_the_other(clone: Path) -> None:
     changelog = clone / "CHANGELOG.md"
     text = changelog.read_text()
     changelog.write_text(text.replace("## [1.0.0]", f"{YOURS}### Fixed\n\n- A bug.\n\n## [1.0.0]"))
-    commit(clone)
+    commit_all(clone)
     assert release(clone, "1.1.0").returncode == 0
     second = git(clone, "rev-parse", "1.1.0^{commit}").strip()
     lines = (clone / "versions.txt").read_text().splitlines()
@@ -90,7 +88,7 @@ def without(part: str) -> Change:
     def change(clone: Path) -> None:
         changelog = clone / "CHANGELOG.md"
         changelog.write_text(changelog.read_text().replace(part, ""))
-        commit(clone)
+        commit_all(clone)
 
     return change
 

@@ -13,11 +13,11 @@ import pytest
 from load import visitors
 from support.commands import WITH_UV
 from support.documents import typed
-from support.git import GIT_AUTHOR, git
+from support.git import GIT_AUTHOR, commit_all, git
 from support.project import Project, copy_venv
 from support.server import Server
 from support.template import LANGUAGES, read
-from support.updates import clone_of_the_template, commit_all, make, versions
+from support.updates import clone_of_the_template, make, versions
 
 from local_extensions.jinja import template_version
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.commands import WITH_UV, Run, require
 from support.debian import CODE, Machine, booted, load, require_root, tree, wheelhouse
-from support.git import git
+from support.git import commit_all, git
 from support.project import Project
 from support.waiting import eventually
 
@@ -56,8 +56,7 @@ class Laptop:
         return [*(self.machine.root / CODE[1:]).iterdir()]
 
     def commit(self) -> str:
-        git(self.project.path, "add", "--all")
-        git(self.project.path, "commit", "--quiet", "--message", "A change")
+        commit_all(self.project.path)
         return git(self.project.path, "log", "-1", "--format=%h").strip()
 
     def serves(self) -> str:

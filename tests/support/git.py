@@ -15,3 +15,8 @@ GIT_AUTHOR = {
 def git(folder: Path, *arguments: str) -> str:
     environment = {**ENVIRONMENT, **GIT_AUTHOR, "HOME": str(folder)}
     return subprocess.check_output(["git", *arguments], cwd=folder, env=environment, text=True)
+
+
+def commit_all(folder: Path) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=A change")

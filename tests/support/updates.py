@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from .commands import lack
-from .git import git
+from .git import commit_all, git
 from .template import PARTS, ROOT, cookiecutter
 
 
@@ -45,8 +45,3 @@ def make(template: Path, commit: str, folder: Path, **answers: str) -> Path:
     git(site, "init", "--quiet", "--initial-branch", "main")
     commit_all(site)
     return site
-
-
-def commit_all(site: Path) -> None:
-    git(site, "add", "--all")
-    git(site, "commit", "--quiet", "--message=mine")

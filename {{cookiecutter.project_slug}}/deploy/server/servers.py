@@ -142,10 +142,13 @@ def play(options):
     command = [*command, *options.words]
     sending = packed() if options.command in SENDING else nullcontext("")
     with sending as archive:
-        #: Without a site, the other commands are not there.
-        needs = "/" if archive else f"{FOLDER}/current"
-        values = {"title": title, "command": command, "archive": str(archive)}
-        values["needs"] = needs
+        values = {
+            "title": title,
+            "command": command,
+            "archive": str(archive),
+            #: Without a site, the other commands are not there.
+            "needs": "/" if archive else f"{FOLDER}/current",
+        }
         words = ["--limit", options.limit, "--extra-vars", json.dumps(values)]
         if options.ask_become_pass:
             words.append("--ask-become-pass")
