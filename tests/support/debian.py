@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,6 +73,7 @@ CODE = "/usr/local/src"
 # Seconds between two requests of a visitor: some processor is left to what they visit.
 REST = 0.08
 IPV6_LOOPBACK = f"{0:024}01000000"  # as /proc/net/tcp6 has it
+BRIDGE, OUTSIDE = "br0", "10.77.0.1"
 CLONE_NEWNET = 0x40000000  # setns(2)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOGIN = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
@@ -252,6 +254,8 @@ class Machine:
         self.name = f"dgs-{uuid.uuid4().hex[:8]}"
         self.init = init
         self.options = options
+        # In whose network its own ends, where that is not nobody's.
+        self.enter: tuple[str, ...] = ()
         self.pid = 0  # of its init system
 
     def boot(self) -> None:
@@ -264,7 +268,7 @@ class Machine:
         enter = "".join(f"echo $$ >{group}/cgroup.procs; " for group in self.cgroups)
         with self.log.open("ab") as log:
             self.console = subprocess.Popen(
-                ["sh", "-ec", f"{enter} exec {shlex.join(nspawn)}"],
+                ["sh", "-ec", f"{enter} exec {shlex.join([*self.enter, *nspawn])}"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -336,8 +340,7 @@ class Machine:
     def enter_network(self) -> None:
         """Takes the calling thread, and no other, into its network."""
         self._require_running()
-        with Path(f"/proc/{self.pid}/ns/net").open() as network:
-            assert ctypes.CDLL(None).setns(network.fileno(), CLONE_NEWNET) == 0
+        enter_network(self.pid)
 
     def inside(self, function: Callable[[], T]) -> T:
         """What the function gives in the machine's network."""
@@ -397,10 +400,15 @@ class Machine:
 
 
 @contextmanager
-def booted(layers: list[Path], init: str, *options: str) -> Iterator[Machine]:
+def booted(
+    layers: list[Path], init: str, *options: str, network: "Network | None" = None
+) -> Iterator[Machine]:
     """A machine of these layers, with options of systemd-nspawn; it leaves nothing behind."""
     folder = Path(tempfile.mkdtemp(prefix="dgs"))
     machine = Machine(folder, init, *options)
+    if network:
+        machine.enter = network.command()
+        machine.options += (f"--network-bridge={BRIDGE}",)
     groups = " ".join(map(str, machine.cgroups))
     with in_the_end(END.format(groups=groups, folder=folder)):
         script = f"{overlay(layers)}{NO_DAILY_WORK}"
@@ -410,10 +418,55 @@ def booted(layers: list[Path], init: str, *options: str) -> Iterator[Machine]:
     machine.console.wait()
 
 
+def enter_network(pid: int) -> None:
+    """Takes the calling thread into the network of this process."""
+    with Path(f"/proc/{pid}/ns/net").open() as network:
+        assert ctypes.CDLL(None).setns(network.fileno(), CLONE_NEWNET) == 0
+
+
+@dataclass
+class Network:
+    """One that several machines have in common, and nobody else; OUTSIDE is its address for visitors."""
+
+    pid: int
+
+    def command(self) -> tuple[str, ...]:
+        """What runs a command in it."""
+        return "nsenter", f"--net=/proc/{self.pid}/ns/net"
+
+    def enter_network(self) -> None:
+        enter_network(self.pid)
+
+    def inside(self, function: Callable[[], T]) -> T:
+        """What the function gives in it."""
+        with ThreadPoolExecutor(1, initializer=self.enter_network) as thread:
+            return thread.submit(function).result()
+
+
+@contextmanager
+def bridged() -> Iterator[Network]:
+    """A network that is gone with the last process in it."""
+    script = f"""
+ip link set lo up
+ip link add {BRIDGE} type bridge
+ip address add {OUTSIDE}/24 dev {BRIDGE}
+ip link set {BRIDGE} up
+echo made
+exec cat
+"""
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-ec", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout and holder.stdout.readline() == b"made\n"
+        yield Network(holder.pid)
+
+
 class Load:
     """Visitors who ask for a page again and again, each time by a new connection."""
 
-    def __init__(self, machine: Machine, ask: Callable[[], str], visitors: int = 4) -> None:
+    def __init__(
+        self, machine: "Machine | Network", ask: Callable[[], str], visitors: int = 4
+    ) -> None:
         self.answers: list[str] = []
         self.failures: list[str] = []
         self.longest = 0.0
@@ -443,9 +496,11 @@ class Load:
 
 
 @contextmanager
-def load(machine: Machine, ask: Callable[[], str]) -> Iterator[Load]:
+def load(
+    machine: "Machine | Network", ask: Callable[[], str], number: int = 4
+) -> Iterator[Load]:
     """Visitors, while the block lasts."""
-    visitors = Load(machine, ask)
+    visitors = Load(machine, ask, number)
     visitors.start()
     try:
         yield visitors

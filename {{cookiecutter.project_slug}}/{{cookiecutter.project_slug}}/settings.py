@@ -109,6 +109,8 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+#: Each process has its own, unless several servers share the site: dbcache://cache
+CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 #% else
 DATABASES = {
     "default": {

@@ -1,5 +1,6 @@
 """_("What Ansible shows: a line for each step, what the server says, and a sentence for what fails.")"""
 
+import os
 import re
 import sys
 import threading
@@ -60,8 +61,6 @@ REASONS = (
 
 #: Where Ansible puts them
 SAYING = ("msg", "stderr", "module_stderr", "extract_results", "exception", "stdout")
-#: How it has ended on a server
-DONE, FAILED = _py("done"), _py("failed")
 
 
 class CallbackModule(CallbackBase):
@@ -74,10 +73,12 @@ class CallbackModule(CallbackBase):
     def __init__(self):
         super().__init__()
         self.ended = threading.Event()
+        #: Whoever started Ansible wants to know what the server answers, and no more.
+        self.quiet = "QUIET" in os.environ
 
     def v2_runner_on_start(self, host, task):
         """_("With a dot each second. A step without a name is not worth a line.")"""
-        if not task.name:
+        if not task.name or self.quiet:
             return
         self.ended = threading.Event()
         print(f"{host.name}: {task.get_name()}", end=" ", flush=True)
@@ -88,7 +89,7 @@ class CallbackModule(CallbackBase):
             print(".", end="", flush=True)
 
     def end_line(self, task):
-        if task.name and not self.ended.is_set():
+        if task.name and not self.ended.is_set() and not self.quiet:
             self.ended.set()
             print(flush=True)
 
@@ -123,9 +124,3 @@ class CallbackModule(CallbackBase):
     def show(self, text, stream):
         if text:
             print(text, file=stream, flush=True)
-
-    def v2_playbook_on_stats(self, stats):
-        for host in sorted(stats.processed):
-            summary = stats.summarize(host)
-            failed = summary["failures"] or summary["unreachable"]
-            self.show(f"{host}: {FAILED if failed else DONE}", sys.stdout)

@@ -5,9 +5,11 @@ import re
 import shutil
 import stat
 import subprocess
+import tempfile
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from .commands import Failed, say
+from .commands import Failed, run, say
 
 #: What belongs to the folder of the code, not to a release, even where git tracks it
 LEFT_OUT = (".git", ".env", "var", "venv")
@@ -131,3 +133,31 @@ def translate(glob):
 
     parts = r"/\*\*/|/\*\*$|\*|\?|\[(?P<letters>[!^]?\]?[^]]*)\]|\\.|."
     return re.sub(parts, regular, glob, flags=re.DOTALL)
+
+
+@contextmanager
+def packed(code, commit="HEAD"):
+    """_("A commit as a .tar.gz, as long as the block lasts; its name is in the file .commit.")"""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        name = name_of(code, commit)
+        if commit == "HEAD" and (left_out := git(code, "status", "--porcelain", ".")):
+            text = _py("Left out, as it is not committed ({number} in all): {names}")
+            names = [change[3:] for change in left_out[:NAMED]]
+            say(text, number=len(left_out), names=", ".join(names))
+        (folder / COMMIT).write_text(f"{name}\n")
+        archive = folder / "code.tar.gz"
+        command = ("git", "-C", code, "archive", f"--add-file={folder / COMMIT}")
+        run(*command, "--output", archive, commit)
+        yield archive
+
+
+def name_of(code, commit="HEAD"):
+    """_("Short, as git shows it.")"""
+    if names := git(code, "log", "-1", "--format=%h", commit):
+        return names[0]
+    if commit == "HEAD":
+        text = _py("{folder} has no commit yet, and a commit is what is sent: git init, git add --all, git commit")
+        raise Failed(text, folder=code)
+    text = _py("The servers have commit {commit}, and {folder} does not know it: git fetch, then try again.")
+    raise Failed(text, commit=commit, folder=code)

@@ -6,12 +6,18 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-#% if cookiecutter.database == "postgresql"
-from . import https, nginx, roles
+#% if cookiecutter.database == "postgresql" and cookiecutter.tasks == "celery"
+from . import https, nginx, roles, secret_files, shared
+#% elif cookiecutter.database == "postgresql"
+from . import https, nginx, roles, shared
 #% else
 from . import https, nginx
 #% endif
+#% if cookiecutter.database == "postgresql" and cookiecutter.tasks == "celery"
+from .changes import Changes, content
+#% else
 from .changes import Changes
+#% endif
 from .commands import Failed, say, step
 from .facts import DOMAIN, FOLDER, USER
 from .machine import (
@@ -25,7 +31,7 @@ from .machine import (
     require_settings,
 )
 from .options import Parser
-from .service import CERTIFICATE, FIRST, LOGS, Service
+from .service import FIRST, LOGS, Service
 from .site_folder import CODE
 from .site_user import SiteUser
 from .uninstall import uninstall
@@ -56,6 +62,9 @@ def parse(words):
     parser.value("--service", _py("NAME"), text, FIRST)
     parser.flag("--dry-run", help=_py("show every change, make none"))
     parser.packages()
+#% if cookiecutter.database == "postgresql"
+    parser.rehearsed()
+#% endif
     parser.flag(
         "--uninstall",
         help=_py("remove all that this command has made, but ask before the data"),
@@ -80,6 +89,9 @@ def install(changes, service, options):
     make_folders(changes)
     make_first_release(changes, options)
     service.write(changes)
+#% if cookiecutter.database == "postgresql"
+    share(changes, service)
+#% endif
     start(changes, service, mended)
     serve(changes, service)
     if not changes.dry_run:
@@ -144,6 +156,10 @@ def make_first_release(changes, options):
         command += ["--wheelhouse", str(options.wheelhouse)]
     if options.offline:
         command.append("--offline")
+#% if cookiecutter.database == "postgresql"
+    if options.rehearsed:
+        command.append("--rehearsed")
+#% endif
     changes.make("$", " ".join(command), make_release, command)
 
 
@@ -159,6 +175,24 @@ def make_release(command):
         raise Failed(text)
 
 
+#% if cookiecutter.database == "postgresql"
+def share(changes, service):
+    """_("Brings what this machine has in common with others, if there are any, into .env and to the broker.")"""
+    if not shared.own():
+        return
+#% if cookiecutter.tasks == "celery"
+    users, known = shared.broker_users(), content(shared.BROKER_USERS) or b""
+    if users.encode() != known:
+        write = (secret_files.write, shared.BROKER_USERS, users, account().pw_gid)
+        changes.make("+", shared.BROKER_USERS, *write)
+#% endif
+    env = ENV.resolve()
+    text = shared.with_env(env.read_text(encoding="utf-8"))
+    if changes.file(env, text) and SITE.is_running():
+        changes.run("service", service.name, "reload")
+
+
+#% endif
 def start(changes, service, mended):
     """_("One that runs is told what has changed in .env; supervisord itself must be new where its Python is.")"""
     if not SITE.is_running():
@@ -198,7 +232,7 @@ def serve(changes, service):
                 nginx.load(changes)
             if not changes.dry_run:
                 nginx.require_answer(SITE)
-            if CERTIFICATE.exists() and SITE.current.exists():
+            if nginx.speaks_tls() and SITE.current.exists():
                 turn_https_on(changes, service, env)
     except BaseException:
         tell_again(changes, service)
@@ -223,7 +257,7 @@ def tell_again(changes, service):
 
 def say_where(service):
     say(_py("The site answers at {address}"), address=nginx.address())
-    if not CERTIFICATE.exists():
+    if nginx.speaks_to_all_plainly():
         text = _py("It has no certificate: whoever is on the way reads and changes its pages. To get one, and to use it:")
         say(text)
         say(f"  certbot certonly --nginx -d {DOMAIN} --deploy-hook 'nginx -s reload'")

@@ -82,9 +82,7 @@ def require_ports(config, service):
         addresses = filter(None, (config.site, config.web_interface))
         preflight.require_free(addresses, "deploy/supervisord.conf")
     if not nginx.is_running():
-        ports = (80, 443) if CERTIFICATE.exists() else (80,)
-        addresses = [("0.0.0.0", port) for port in ports]
-        preflight.require_free(addresses, "deploy/nginx/http.conf")
+        preflight.require_free(nginx.listens_at(), "deploy/nginx/http.conf")
 
 
 def require_release(config):
@@ -100,7 +98,7 @@ def require_settings():
     if not answers:
         text = _py("ALLOWED_HOSTS in {env} lacks {domain}, and the site would refuse its visitors: add it there, then run this again.")
         raise Failed(text, env=ENV, domain=DOMAIN)
-    if by_https and not CERTIFICATE.exists():
+    if by_https and not nginx.speaks_tls():
         text = _py("HTTPS is on in {env}, and there is no certificate for {domain} ({certificate}): get one, or write HTTPS=off, then run this again.")
         raise Failed(text, env=ENV, domain=DOMAIN, certificate=CERTIFICATE)
 

@@ -5,6 +5,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+#% if cookiecutter.database == "postgresql"
+from . import shared
+#% endif
 from .commands import Failed, run, step
 from .facts import DOMAIN
 from .probes import ask
@@ -57,15 +60,43 @@ def load(changes):
     changes.run("service", "nginx", "reload" if is_running() else "start")
 
 
+def speaks_tls():
+#% if cookiecutter.database == "postgresql"
+    if shared.own():
+        return False
+#% endif
+    return CERTIFICATE.exists()
+
+
+def listens_at():
+    """_("Its addresses here: (host, port). The last one is the visitors'.")"""
+#% if cookiecutter.database == "postgresql"
+    if own := shared.own():
+        return [(own, shared.PORT)]
+#% endif
+    ports = (80, 443) if speaks_tls() else (80,)
+    return [("0.0.0.0", port) for port in ports]
+
+
+def speaks_to_all_plainly():
+    """_("Whether visitors come by http.")"""
+    return listens_at() == [("0.0.0.0", 80)]
+
+
 def address():
-    return f"{'https' if CERTIFICATE.exists() else 'http'}://{DOMAIN}/"
+#% if cookiecutter.database == "postgresql"
+    if own := shared.own():
+        return f"http://{own}:{shared.PORT}/"
+#% endif
+    return f"{'https' if speaks_tls() else 'http'}://{DOMAIN}/"
 
 
 def got():
     """_("What a visitor gets from nginx: status and text, or the reason why nothing.")"""
-    tls = CERTIFICATE.exists()
+    host, port = listens_at()[-1]
+    place = (host.replace("0.0.0.0", "127.0.0.1"), port)
     try:
-        return ask(("127.0.0.1", 443 if tls else 80), "/healthz", DOMAIN, tls=tls)
+        return ask(place, "/healthz", DOMAIN, tls=speaks_tls())
     except OSError as error:
         return _py("no answer"), str(error)
 

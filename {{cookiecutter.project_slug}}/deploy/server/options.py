@@ -42,6 +42,12 @@ class Parser(argparse.ArgumentParser):
             help=_py("use no network; needs --wheelhouse DIR"),
         )
 
+#% if cookiecutter.database == "postgresql"
+    def rehearsed(self):
+        text = _py("another server has rehearsed this code, and migrated the database")
+        self.flag("--rehearsed", help=text)
+
+#% endif
     def parse(self, words):
         try:
             found, others = self.parse_known_args(words)

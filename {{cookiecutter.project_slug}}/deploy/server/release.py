@@ -56,6 +56,7 @@ def parse(words):
 #% if cookiecutter.database == "postgresql"
     text = _py("rehearse on the tables without their rows, where the database is too large to copy")
     parser.flag("--rehearse-schema", help=text)
+    parser.rehearsed()
 #% endif
     text = _py("the folder of the site, by default") + f" {FOLDER}"
     parser.value("--into", _py("DIR"), text, Path(FOLDER), type=folder)
@@ -158,10 +159,14 @@ def make_release(site, config, options):
         new.make_venv(options)
 #% if cookiecutter.database == "postgresql"
     with ExitStack() as copy:
-        with step(_py("Rehearsal: copying the database")):
+        if options.rehearsed:
             new.use_rehearsal()
-            copy.enter_context(new.database.rehearsal(options.rehearse_schema))
-        rehearse(site, new)
+        else:
+            with step(_py("Rehearsal: copying the database")):
+                new.use_rehearsal()
+                kind = new.database.rehearsal(options.rehearse_schema)
+                copy.enter_context(kind)
+        rehearse(site, new, options.rehearsed)
 #% else
     with step(_py("Rehearsal: copying the database")):
         new.use_rehearsal()
@@ -176,26 +181,28 @@ def make_release(site, config, options):
     put_in_service(site, new)
 
 
+#% if cookiecutter.database == "postgresql"
+def rehearse(site, new, is_migrated):
+#% else
 def rehearse(site, new):
+#% endif
     with step(_py("Rehearsal: checking the settings")):
         warnings = new.check()
         if service := service_of(site):
             service.require_nginx()
     for warning in warnings:
         say(warning)
-    with step(_py("Rehearsal: migrating the copy of the database")):
-        misfits = new.rehearse_migrations()
-    for misfit in misfits:
-        say(misfit)
+#% if cookiecutter.database == "postgresql"
+    if is_migrated:
+        with step(_py("Rehearsal: asking the database for its migrations")):
+            new.manage("migrate", "--check")
+    else:
+        rehearse_changes(site, new)
+#% else
+    rehearse_changes(site, new)
+#% endif
     with step(_py("Rehearsal: collecting the static files")):
         new.manage("collectstatic", "--no-input")
-#% if cookiecutter.tasks == "celery"
-    with step(_py("Rehearsal: asking a worker for its tasks")):
-        tasks.rehearse(new)
-        misfits = tasks.misfits(new, serving(site)) if site.current.exists() else []
-    for misfit in misfits:
-        say(misfit)
-#% endif
 #% if cookiecutter.database == "postgresql"
     if new.database.schema_only:
         text = _py("Not tried, as the copy has no rows: migrations that change rows, what the rows may refuse, and the home page.")
@@ -204,6 +211,21 @@ def rehearse(site, new):
 #% endif
     with step(_py("Rehearsal: asking for the home page")):
         new.ask_for_pages()
+
+
+def rehearse_changes(site, new):
+    """_("What the release changes for the data and for what waits.")"""
+    with step(_py("Rehearsal: migrating the copy of the database")):
+        misfits = new.rehearse_migrations()
+    for misfit in misfits:
+        say(misfit)
+#% if cookiecutter.tasks == "celery"
+    with step(_py("Rehearsal: asking a worker for its tasks")):
+        tasks.rehearse(new)
+        misfits = tasks.misfits(new, serving(site)) if site.current.exists() else []
+    for misfit in misfits:
+        say(misfit)
+#% endif
 
 
 def roll_back(site, old):

@@ -12,7 +12,11 @@ import time
 from contextlib import suppress
 from functools import cached_property
 
+#% if cookiecutter.database == "postgresql" and cookiecutter.tasks == "celery"
+from . import code, preflight, schema, shared
+#% else
 from . import code, preflight, schema
+#% endif
 from .commands import Failed, last_lines, run, started
 from .database import Database
 from .facts import DOMAIN
@@ -77,7 +81,11 @@ class Release:
         link(self.path / "venv", f"../../venvs/{name}")
         link(self.path / ".env", "../../.env")
         #: supervisord.conf reads it; what it says on another machine does not count here.
+#% if cookiecutter.database == "postgresql" and cookiecutter.tasks == "celery"
+        (self.path / "deploy" / "local.conf").write_text(shared.local_conf())
+#% else
         (self.path / "deploy" / "local.conf").touch()
+#% endif
         if self.config.web_interface:
             password = self.path / "deploy" / "web_interface.conf"
             link(password, "../../../web_interface.conf")

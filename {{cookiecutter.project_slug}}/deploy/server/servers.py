@@ -1,5 +1,6 @@
 """_("Brings the code to the servers of deploy/inventory.ini, and runs the site's commands there. Ansible decides on machines and files; what a machine does stays in its own commands.")"""
 
+import getpass
 import json
 import os
 import shlex
@@ -7,11 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import nullcontext
 from types import SimpleNamespace
 
+#% if cookiecutter.database == "postgresql"
+from . import code, fleet
+#% else
 from . import code
+#% endif
 from .commands import Failed, lock, run, say, step
 from .facts import FOLDER
 from .options import Parser
@@ -58,14 +62,33 @@ FOR_ALL = ("status", "backup", RUN)
 def main(words):
     options = parse(words)
     make_venv()
-    hosts = chosen(options)
-    if options.command in PLAYED:
-        sys.exit(play(options))
-    codes = {host: over_ssh(options, host, hosts[host]) for host in hosts}
-    for host, exit_code in codes.items():
+    servers = Servers(options)
+#% if cookiecutter.database == "postgresql"
+    if fleet.is_one(servers):
+        fleet.perform(servers)
+    else:
+        perform(servers)
+#% else
+    perform(servers)
+#% endif
+    for host, exit_code in servers.outcomes.items():
         outcome = _py("failed") if exit_code else _py("done")
         say("{host}: {outcome}", host=host, outcome=outcome)
-    sys.exit(max(codes.values()))
+    sys.exit(max(servers.outcomes.values()))
+
+
+def perform(servers):
+    """_("Each server by itself.")"""
+    command, hosts = servers.options.command, servers.chosen("web")
+    if not hosts:
+        raise unknown("web")
+    if len(hosts) > 1 and command not in FOR_ALL:
+        text = _py("{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}")
+        raise Failed(text, program=PROGRAM, command=command, names=", ".join(hosts))
+    sending = code.packed(CODE) if command in SENDING else nullcontext("")
+    with sending as archive:
+        for host in hosts:
+            servers.run(host, archive)
 
 
 def parse(words):
@@ -75,7 +98,7 @@ def parse(words):
         _py("What is sent is the last commit. The words after the command are for the server's own: rollback NAME, restore COPY, logs -f, manage createsuperuser, run uptime."),
     )
     text = _py("this server alone, where the inventory has several")
-    parser.value("--limit", _py("NAME"), text, "web")
+    parser.value("--limit", _py("NAME"), text, "all")
     text = _py("ask for the password that sudo wants there")
     parser.flag("--ask-become-pass", help=text)
     commands = [*PLAYED, *TYPED, RUN]
@@ -108,25 +131,108 @@ def make_venv():
     venv.write_stamp()
 
 
-def chosen(options):
-    """_("The servers that are meant: name -> how Ansible reaches it.")"""
-    command = (*ansible("ansible-inventory"), "--list", "--limit", options.limit)
-    done = subprocess.run(
-        command, env=environment(), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise Failed(done.stderr.strip())
-    found = json.loads(done.stdout)
-    names = found.get("web", {}).get("hosts", [])
-    if not names:
-        text = _py("{file} has no server of this name below [web]: {name}.")
-        raise Failed(text, file=INVENTORY, name=options.limit)
-    if len(names) > 1 and options.command not in FOR_ALL:
-        text = _py("{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}")
-        values = {"command": options.command, "names": ", ".join(names)}
-        raise Failed(text, program=PROGRAM, **values)
-    variables = found["_meta"]["hostvars"]
-    return {name: variables.get(name, {}) for name in names}
+class Servers:
+    """_("Those of the inventory, and how each is reached.")"""
+
+    def __init__(self, options):
+        self.options = options
+        self.groups, self.variables = self.read("all")
+        limited = self.read(options.limit)[0] if options.limit != "all" else self.groups
+        self.limited = {host for hosts in limited.values() for host in hosts}
+        #: Of each server that something was done on: the exit code
+        self.outcomes = {}
+        if not self.limited:
+            raise unknown(options.limit)
+        self.password = asked_password() if options.ask_become_pass else ""
+
+    def read(self, limit):
+        """_("By group, their names; and by name, how Ansible reaches them.")"""
+        command = (*ansible("ansible-inventory"), "--list", "--limit", limit)
+        done = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise Failed(done.stderr.strip())
+        found = json.loads(done.stdout)
+        variables = found.pop("_meta")["hostvars"]
+        groups = {name: group.get("hosts", []) for name, group in found.items()}
+        return groups, variables
+
+    def chosen(self, *groups):
+        """_("Those of these groups that are meant, each once.")"""
+        hosts = [host for group in groups for host in self.groups.get(group, ())]
+        return [host for host in dict.fromkeys(hosts) if host in self.limited]
+
+    def run(self, host, archive=""):
+        """_("The command that was asked for.")"""
+        name, words = self.options.command, self.options.words
+        if name in PLAYED:
+            title, command = PLAYED[name]
+            self.play(host, title, [*command, *words], archive)
+        else:
+            self.over_ssh(host)
+
+    def play(self, host, title, command, archive="", settings=None):
+        """_("Has Ansible run it there, with what it shows; returns the exit code.")"""
+        done = self.ansible_playbook(host, title, command, archive, settings)
+        self.outcomes[host] = max(done.returncode, self.outcomes.get(host, 0))
+        return done.returncode
+
+    def ansible_playbook(
+        self, host, title, command, archive="", settings=None, needs=None, quiet=False
+    ):
+        """_("needs: what must be there, as a rule the site. quiet: what the command says is returned, and nothing shown.")"""
+        values = {
+            "title": title,
+            "command": list(map(str, command)),
+            "archive": str(archive),
+            "folder": FOLDER,
+            "settings": settings or {},
+            #: Without a site, the other commands are not there.
+            "needs": needs or ("/" if archive else f"{FOLDER}/current"),
+        }
+        if self.password:
+            values["ansible_become_password"] = self.password
+        #: Not on a command line, which everybody sees
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(values, file)
+            file.flush()
+            words = ["--limit", host, "--extra-vars", f"@{file.name}"]
+            playbook = ANSIBLE / "playbook.yml"
+            command = (*ansible("ansible-playbook"), *words, playbook)
+            options = {"env": environment(), "text": True}
+            if quiet:
+                options["env"]["QUIET"] = "1"
+                options["capture_output"] = True
+            return subprocess.run(command, check=False, **options)
+
+    def over_ssh(self, host):
+        """_("Runs it there with the terminal, if there is one.")"""
+        options, variables = self.options, self.variables.get(host, {})
+        ssh = ["ssh", "-t"] if os.isatty(0) and os.isatty(1) else ["ssh"]
+        ssh += shlex.split(variables.get("ansible_ssh_common_args", ""))
+        for option, variable in SSH_OPTIONS.items():
+            if value := variables.get(variable):
+                ssh += [option, str(value)]
+        if options.command == RUN:
+            line = " ".join(options.words)
+        else:
+            line = shlex.join([*TYPED[options.command], *options.words])
+        address = variables.get("ansible_host", host)
+        done = subprocess.run([*ssh, address, "--", line], check=False)
+        self.outcomes[host] = done.returncode
+
+
+def unknown(name):
+    text = _py("{file} has no server of this name: {name}.")
+    return Failed(text, file=INVENTORY, name=name)
+
+
+def asked_password():
+    """_("Once for all servers.")"""
+    if sys.stdin.isatty():
+        return getpass.getpass(_py("The password that sudo wants there: "))
+    return sys.stdin.readline().rstrip("\n")
 
 
 def ansible(program):
@@ -135,58 +241,3 @@ def ansible(program):
 
 def environment():
     return {**os.environ, "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg")}
-
-
-def play(options):
-    title, command = PLAYED[options.command]
-    command = [*command, *options.words]
-    sending = packed() if options.command in SENDING else nullcontext("")
-    with sending as archive:
-        values = {
-            "title": title,
-            "command": command,
-            "archive": str(archive),
-            #: Without a site, the other commands are not there.
-            "needs": "/" if archive else f"{FOLDER}/current",
-        }
-        words = ["--limit", options.limit, "--extra-vars", json.dumps(values)]
-        if options.ask_become_pass:
-            words.append("--ask-become-pass")
-        playbook = ANSIBLE / "playbook.yml"
-        command = (*ansible("ansible-playbook"), *words, playbook)
-        return subprocess.run(command, env=environment(), check=False).returncode
-
-
-@contextmanager
-def packed():
-    """_("The last commit as a .tar.gz, as long as the block lasts; its name is in the file .commit.")"""
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        if not code.git(CODE, "ls-tree", "--name-only", "HEAD"):
-            text = _py("{folder} has no commit yet, and a commit is what is sent: git init, git add --all, git commit")
-            raise Failed(text, folder=CODE)
-        if left_out := code.git(CODE, "status", "--porcelain", "."):
-            text = _py("Left out, as it is not committed ({number} in all): {names}")
-            names = [change[3:] for change in left_out[: code.NAMED]]
-            say(text, number=len(left_out), names=", ".join(names))
-        [commit] = code.git(CODE, "log", "-1", "--format=%h")
-        (folder / code.COMMIT).write_text(f"{commit}\n")
-        archive = folder / "code.tar.gz"
-        git = ("git", "-C", CODE, "archive", f"--add-file={folder / code.COMMIT}")
-        run(*git, "--output", archive, "HEAD")
-        yield archive
-
-
-def over_ssh(options, name, variables):
-    """_("Runs a command there, with the terminal if there is one; returns its exit code.")"""
-    ssh = ["ssh", "-t"] if os.isatty(0) and os.isatty(1) else ["ssh"]
-    ssh += shlex.split(variables.get("ansible_ssh_common_args", ""))
-    for option, variable in SSH_OPTIONS.items():
-        if value := variables.get(variable):
-            ssh += [option, str(value)]
-    if options.command == RUN:
-        line = " ".join(options.words)
-    else:
-        line = shlex.join([*TYPED[options.command], *options.words])
-    address = variables.get("ansible_host", name)
-    return subprocess.run([*ssh, address, "--", line], check=False).returncode

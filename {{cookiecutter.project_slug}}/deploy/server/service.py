@@ -7,6 +7,9 @@ import socket
 import tempfile
 from pathlib import Path
 
+#% if cookiecutter.database == "postgresql"
+from . import shared
+#% endif
 from .commands import Failed, run
 from .facts import DOMAIN, FOLDER, GROUP, USER
 from .site_folder import CODE
@@ -20,6 +23,10 @@ CRON = Path("/etc/cron.d")
 UNITS = Path("/etc/systemd/system")
 #: Those of this site that nginx writes
 LOGS = [Path("/var/log/nginx", f"{DOMAIN}.{kind}.log") for kind in ("access", "error")]
+#% if cookiecutter.database == "postgresql"
+#: What nginx calls the site where it only passes on what visitors ask for: hosts.py
+FRONT = f"{GROUP}-front"
+#% endif
 #: The name of the first site's service: for this one, supervisorctl needs no options.
 FIRST = "supervisord"
 SUPERVISORCTL = f"""#!/bin/sh
@@ -39,8 +46,16 @@ def filled(source, service):
         "server_name": server_name(DOMAIN),
         "site": shown(SupervisordConf(CODE).site),
         "service": service,
+        "scheme": "$scheme",
     }
     text = CODE.joinpath("deploy", source).read_text(encoding="utf-8")
+#% if cookiecutter.database == "postgresql"
+    if shared.own():
+        #: As the front says; nobody else asks.
+        values |= {"scheme": "$http_x_forwarded_proto", **shared.words()}
+        if not shared.makes_copies():
+            text = re.sub(r"(?m)^(?=.*/deploy/server backup )", "#", text)
+#% endif
     if not has_ipv6():
         text = re.sub(r"(?m)^ *listen \[::\].*\n", "", text)
     words = "|".join(values)
@@ -71,6 +86,10 @@ def is_ours(path):
 def installed_as():
     """_("The name of the service that this site is already; None where it is none.")"""
     for path in (NGINX / "sites-available").glob("*"):
+#% if cookiecutter.database == "postgresql"
+        if path.name == FRONT:
+            continue
+#% endif
         if is_ours(path):
             return path.name
     return None
@@ -147,6 +166,10 @@ class Service:
     def texts(self):
         """_("What its files hold on this machine, by their paths.")"""
         vhost = "https.conf" if CERTIFICATE.exists() else "http.conf"
+#% if cookiecutter.database == "postgresql"
+        if shared.own():
+            vhost = "behind_front.conf"
+#% endif
         sources = {self.site: f"nginx/{vhost}", **self.snippets}
         sources[self.cron] = "cron.d/nightly"
         if self.systemd:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 #% if cookiecutter.database == "postgresql"
-from . import postgresql, secret_files
+from . import postgresql, secret_files, shared
 #% else
 from . import secret_files
 #% endif
@@ -185,8 +185,10 @@ class SiteFolder:
         group = self.user.account.pw_gid if self.user.switched else None
         example = release.path / ".env.example"
 #% if cookiecutter.database == "postgresql"
-        made = partial(postgresql.new_url, self.path, self.user.options())
-        secret_files.write_env(self.path / ".env", group, example, DATABASE_URL=made)
+        new_url = partial(postgresql.new_url, self.path, self.user.options())
+        made = {"DATABASE_URL": new_url}
+        made |= {name: partial(str, value) for name, value in shared.env().items()}
+        secret_files.write_env(self.path / ".env", group, example, **made)
 #% else
         secret_files.write_env(self.path / ".env", group, example)
 #% endif

@@ -14,6 +14,10 @@ from .service import sites_of_user
 
 #: What deploy/release.sh makes in the folder of the site, beside releases and venvs
 FILES = ("current", "previous", "release.lock", "unfinished")
+#% if cookiecutter.database == "postgresql"
+#: And what deploy/servers.sh puts there, where several machines share the site
+FILES += ("servers.json", "redis.acl")
+#% endif
 
 
 def uninstall(changes, service, options):

@@ -1,0 +1,136 @@
+"""Several machines in one network, that ssh reaches from a laptop in it."""
+
+import http.client
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .commands import WITH_UV, Run
+from .debian import Machine, Network, booted, bridged, tree, wheelhouse
+from .git import commit_all, git
+from .project import Project
+from .waiting import eventually
+
+ADDRESS = """
+[Match]
+Name=host0
+[Network]
+Address={address}/24
+LinkLocalAddressing=no
+"""
+# What an administrator does once: a user for ssh, who may use sudo without a password.
+WELCOME = """
+echo "127.0.1.1 $(hostname)" >>/etc/hosts
+mkdir -p /home/admin/.ssh
+cat >/home/admin/.ssh/authorized_keys
+echo 'admin ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/admin
+[ -e /usr/bin/redis-server ] || ln -s valkey-server /usr/bin/redis-server
+systemctl enable --quiet --now systemd-networkd
+"""
+
+
+@dataclass
+class Fleet:
+    """A project in git, and machines by their names in its inventory; the first one has the visitors."""
+
+    project: Project
+    network: Network
+    machines: dict[str, Machine]
+    addresses: dict[str, str]
+    domain: str
+
+    @property
+    def home(self) -> Path:
+        return self.project.path.parent
+
+    def servers(self, *words: str, check: bool = True) -> Run:
+        command = (*self.network.command(), "deploy/servers.sh", *words)
+        return self.project.run(*command, check=check, env={**WITH_UV, "HOME": str(self.home)})
+
+    def write_inventory(self, **groups: str) -> None:
+        """Each group with the names in it."""
+        common = f"ansible_user=admin ansible_ssh_common_args='-F {self.home}/config'"
+        lines = [
+            f"{name} ansible_host={address} private={address} {common}"
+            for name, address in self.addresses.items()
+        ]
+        for group, names in groups.items():
+            lines += ["", f"[{group}]", *names.split()]
+        (self.project.path / "deploy/inventory.ini").write_text("\n".join([*lines, ""]))
+
+    def commit(self) -> str:
+        commit_all(self.project.path)
+        return git(self.project.path, "log", "-1", "--format=%h").strip()
+
+    def request(self, path: str = "/") -> str:
+        """A page, as a visitor gets it from the front; in the calling thread's network."""
+        front = next(iter(self.addresses.values()))
+        connection = http.client.HTTPConnection(self.domain)
+        connection.sock = socket.create_connection((front, 80), 30)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            said = response.read().decode()
+            assert response.status == 200, (response.status, said)
+            return said
+        finally:
+            connection.close()
+
+    def get(self, path: str = "/") -> str:
+        return self.network.inside(lambda: self.request(path))
+
+    def answers(self) -> bool:
+        try:
+            return self.get() != ""
+        except (OSError, AssertionError):
+            return False
+
+    def commits(self, *names: str) -> list[str]:
+        """What serves on each."""
+        path = f"srv/{self.project.path.name}/current/.commit"
+        return [(self.machines[name].root / path).read_text().strip() for name in names]
+
+
+@contextmanager
+def fleet(project: Project, domain: str, shared: Path, **suites: str) -> Iterator[Fleet]:
+    """Machines: name → version of Debian. `shared` is one folder of all of them."""
+    wheels = wheelhouse(project.path / "requirements.txt")
+    options = (f"--bind-ro={wheels}:/wheels", f"--bind={shared}:/shared")
+    with bridged() as network, ExitStack() as stack:
+        machines = {
+            name: stack.enter_context(
+                booted(
+                    tree(suite, "systemd", "postgresql", ssh=True),
+                    "systemd",
+                    *options,
+                    network=network,
+                )
+            )
+            for name, suite in suites.items()
+        }
+        addresses = {name: f"10.77.0.{10 + number}" for number, name in enumerate(machines)}
+        made = Fleet(project, network, machines, addresses, domain)
+        welcome(made)
+        yield made
+
+
+def welcome(made: Fleet) -> None:
+    """ssh looks for its files where the machine's list of users says, not in HOME."""
+    key = made.home / "key"
+    subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
+    config = f"IdentityFile {key}\nIdentitiesOnly yes\nUserKnownHostsFile {made.home}/known_hosts\n"
+    (made.home / "config").write_text(f"{config}GlobalKnownHostsFile none\n")
+    for name, machine in made.machines.items():
+        network = ADDRESS.format(address=made.addresses[name])
+        (machine.root / "etc/systemd/network/10-host0.network").write_text(network)
+        machine.run("sh", "-ec", WELCOME, input=key.with_suffix(".pub").read_text())
+    scan = [*made.network.command(), "ssh-keyscan", "-t", "ed25519", *made.addresses.values()]
+
+    def keys() -> str:
+        said = subprocess.run(scan, stdout=subprocess.PIPE, text=True, check=False).stdout
+        return said if said.count("ssh-ed25519") == len(made.machines) else ""
+
+    (made.home / "known_hosts").write_text(eventually(keys, 60))
