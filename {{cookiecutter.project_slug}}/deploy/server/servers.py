@@ -83,7 +83,11 @@ def perform(servers):
     if not hosts:
         raise unknown("web")
     if len(hosts) > 1 and command not in FOR_ALL:
-        text = _py("{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}")
+#% if cookiecutter.database == "postgresql"
+        text = _py("{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}. To share one site, they need the groups [front] and [database], too: docs/fleet.md")
+#% else
+        text = _py("{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}. To share one site, they would need a database that all reach, which SQLite is not: generate the project with database=postgresql.")
+#% endif
         raise Failed(text, program=PROGRAM, command=command, names=", ".join(hosts))
     sending = code.packed(CODE) if command in SENDING else nullcontext("")
     with sending as archive:
