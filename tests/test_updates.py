@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from itertools import product
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,23 +17,27 @@ from support.git import GIT_AUTHOR, commit_all, git
 from support.project import Project, copy_venv
 from support.server import Server
 from support.template import LANGUAGES, read
-from support.updates import clone_of_the_template, make, versions
-
-from local_extensions.jinja import template_version
+from support.updates import CONTESTED, NEXT, begin_next, clone_of_the_template, make, versions
 
 pytestmark = pytest.mark.slow
 
 TEMPLATE = "https://github.com/org/django-gunicorn-supervisor"
 VERSIONS = versions()
+NEWEST, *OLDER = VERSIONS
+# The last state in both languages; those before it, from the oldest on, in one each, by turns.
+STATES = [*((NEWEST, language) for language in LANGUAGES), *zip(OLDER[::-1], cycle(LANGUAGES))]
 UPGRADINGS = ("UPGRADING.md", "UPGRADING.fr.md")
 SETTING = "SESSION_COOKIE_AGE = 3600\n"
 PROGRAM = "\n[program:mine]\ncommand = sleep 1000\n"
+RULE = ".mine { color: red; }\n"
 MARKS = re.compile(r"^(?:<{7}|={7}|>{7}).*\n", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def history(short_folder: Path) -> Path:
-    return clone_of_the_template(short_folder)
+    clone = clone_of_the_template(short_folder)
+    begin_next(clone)
+    return clone
 
 
 def commands(site: Path, start: str) -> list[str]:
@@ -60,7 +64,7 @@ def type_lines(folder: Path, lines: list[str], template: Path, check: bool = Tru
 
 
 def edit(site: Path) -> None:
-    """As its owner: a page, a model, a setting, a program."""
+    """As its owner: a page, a model, a setting, a program, a rule where the next version has one."""
     (site / "pages/templates/pages/about.html").write_text("About us\n")
     urls = site / "shop/urls.py"
     line = '    path("admin/", admin.site.urls),\n'
@@ -84,17 +88,13 @@ def edit(site: Path) -> None:
         ' auto_created=True, verbose_name="ID")), ("content", models.TextField())],\n'
         "        )\n    ]\n"
     )
-    for name, text in (("shop/settings.py", SETTING), ("deploy/supervisord.conf", PROGRAM)):
+    for name, text in (
+        ("shop/settings.py", SETTING),
+        ("deploy/supervisord.conf", PROGRAM),
+        (CONTESTED, RULE),
+    ):
         with (site / name).open("a") as opened:
             opened.write(text)
-
-
-def edit_what_the_template_changes(site: Path) -> str:
-    """The line that leads to the next chapter: both want another one. Returns the file's name."""
-    name = "docs/copies.md"
-    text = (site / name).read_text()
-    (site / name).write_text(f"{text.rstrip()} (I have read it.)\n")
-    return name
 
 
 def update(site: Path, template: Path) -> str:
@@ -110,9 +110,9 @@ def update_by_hand(
     """As the chapter's last section says; the questions are answered on the command line."""
     given = " ".join(f"{name}={value}" for name, value in answers.items())
     assert [line.split()[0] for line in lines[:2]] == ["cookiecutter"] * 2
-    answered = [f"{line} --no-input {given}" for line in lines[:2]]
-    answered[0] = re.sub(r"--checkout \S+", f"--checkout {VERSIONS[state]}", answered[0])
-    said = type_lines(site.parent, [*answered, *lines[2:]], template, check=False)
+    before, after = (f"{line} --no-input {given}" for line in lines[:2])
+    before = re.sub(r"--checkout \S+", f"--checkout {VERSIONS[state]}", before)
+    said = type_lines(site.parent, [before, after, *lines[2:]], template, check=False)
     assert "error:" not in said, said
     keep_both(site)
 
@@ -124,10 +124,14 @@ def keep_both(site: Path) -> None:
         path.write_text(MARKS.sub("", path.read_text()))
 
 
+def answered(line: str, answers: dict[str, str]) -> str:
+    """One of cruft's commands, its questions answered on the command line."""
+    return f"{line} --no-input --extra-context '{json.dumps(answers)}'"
+
+
 def link(site: Path, template: Path, commit: str, **answers: str) -> None:
-    answered = json.dumps(answers)
-    line = f"cruft link --no-input --extra-context '{answered}' --checkout {commit} {TEMPLATE}"
-    type_lines(site, [line], template)
+    line = f"cruft link --checkout {commit} {TEMPLATE}"
+    type_lines(site, [answered(line, answers)], template)
     commit_all(site)
 
 
@@ -147,14 +151,13 @@ def upgrading() -> Upgrading:
     return Upgrading(script, at_home, on_server)
 
 
-@pytest.mark.parametrize(("state", "language"), [*product(VERSIONS, LANGUAGES)])
+@pytest.mark.parametrize(("state", "language"), STATES)
 def test_a_site_takes_up_this_version(
     state: str, language: str, history: Path, folder: Path, made_venv: Path
 ) -> None:
     answers = {"language": language, "project_slug": "shop", "web_interface": "off"}
     site = Project(make(history, VERSIONS[state], folder, **answers))
     edit(site.path)
-    contested = edit_what_the_template_changes(site.path)
     link(site.path, history, VERSIONS[state], **answers)
     by_hand = folder / "hand" / "shop"
     git(folder, "clone", "--quiet", str(site.path), str(by_hand))
@@ -172,12 +175,11 @@ def test_a_site_takes_up_this_version(
     files = {site.path / name for name in names}
     marked = {p for p in files if p.is_file() and MARKS.search(p.read_text())}
     assert marked == {site.path / line.partition(":")[0] for line in conflicts.splitlines()}
-    assert site.path / contested in marked
+    assert site.path / CONTESTED in marked
     keep_both(site.path)
     assert type_lines(site.path, commands(site.path, "git grep"), history, False) == ""
 
-    version = f"django-gunicorn-supervisor {template_version()}\n"
-    assert (site.path / "TEMPLATE_VERSION").read_text() == version
+    assert (site.path / "TEMPLATE_VERSION").read_text() == f"django-gunicorn-supervisor {NEXT}\n"
     assert (site.path / ".env").read_text() == settings
     assert (site.path / "var/mine").read_text() == "mine"
     secret = dict(line.split("=", 1) for line in settings.splitlines() if "=" in line)["SECRET_KEY"]
@@ -189,8 +191,7 @@ def test_a_site_takes_up_this_version(
     line = f"diff -r --new-file {others} {new} {site.path}"
     diff = type_lines(folder, [line], history, check=False)
     assert not re.search("^< ", diff, re.MULTILINE), diff
-    assert "(I have read it.)" in (site.path / contested).read_text()
-    for mine in (SETTING, "[program:mine]", "About us", "def about", "class Basket"):
+    for mine in (SETTING, "[program:mine]", RULE, "About us", "def about", "class Basket"):
         assert f"> {mine.strip()}" in diff, diff
 
     # The code is the same in both languages: one updates it without cruft, too, one runs it.

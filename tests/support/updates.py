@@ -4,9 +4,17 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from local_extensions.jinja import template_version
+
 from .commands import lack
 from .git import commit_all, git
 from .template import PARTS, ROOT, cookiecutter
+
+# What comes after this folder, in the tests.
+NEXT = "1000.0.0"
+# A file that owners change, and the rule with which the next version ends it.
+CONTESTED = "pages/static/pages/site.css"
+NEXT_RULE = ".next { color: teal; }\n"
 
 
 def versions() -> dict[str, str]:
@@ -34,6 +42,15 @@ def clone_of_the_template(folder: Path) -> Path:
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--allow-empty", "--message=now")
     return clone
+
+
+def begin_next(clone: Path) -> None:
+    """Commits a next version: the last one may be this folder itself, but for its name."""
+    path = clone / "versions.txt"
+    path.write_text(path.read_text().replace(f"\n{template_version()}\n", f"\n{NEXT}\n", 1))
+    with (clone / "{{cookiecutter.project_slug}}" / CONTESTED).open("a") as css:
+        css.write(NEXT_RULE)
+    commit_all(clone)
 
 
 def make(template: Path, commit: str, folder: Path, **answers: str) -> Path:
