@@ -106,7 +106,6 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(
         (
-            "pipx install cruft\n",
             "cruft update",
             "git grep --line-number",
             "cruft diff\n",
@@ -115,6 +114,12 @@ ELSEWHERE = {
         Elsewhere(
             "with the template of another time",
             "test_updates.py::test_a_site_takes_up_this_version",
+        ),
+    ),
+    **dict.fromkeys(
+        ("pipx install cruft\n", "cruft create"),
+        Elsewhere(
+            "with the template in git", "test_updates.py::test_a_site_knows_where_it_comes_from"
         ),
     ),
     "ssh -N": Elsewhere(

@@ -151,6 +151,23 @@ def upgrading() -> Upgrading:
     return Upgrading(script, at_home, on_server)
 
 
+def test_a_site_knows_where_it_comes_from(history: Path, folder: Path) -> None:
+    """Once its chapter's lines are typed, between two versions too; if cruft makes it, at once."""
+    now, following = git(history, "log", "-2", "--reverse", "--format=%H").split()
+    answers = {"language": "fr", "project_slug": "shop"}
+    linked = make(history, now, folder, **answers)
+    first, link, *commit = commands(linked, "pipx install cruft\n")
+    assert first == "pipx install cruft"
+    type_lines(linked, [answered(link, answers), *commit, "cruft diff >diff"], history)
+    assert (linked / "diff").read_text() == ""
+    (create,) = commands(linked, "cruft create ")
+    type_lines(folder, [f"mkdir new; cd new; {answered(create, answers)}"], history)
+    for site, expected in ((linked, now), (folder / "new/shop", following)):
+        known = json.loads((site / ".cruft.json").read_text())
+        assert known["commit"] == expected
+        assert known["context"]["cookiecutter"].items() >= answers.items()
+
+
 @pytest.mark.parametrize(("state", "language"), STATES)
 def test_a_site_takes_up_this_version(
     state: str, language: str, history: Path, folder: Path, made_venv: Path
