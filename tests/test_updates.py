@@ -14,6 +14,7 @@ from load import visitors
 from support.commands import WITH_UV
 from support.documents import typed
 from support.git import GIT_AUTHOR, commit_all, git
+from support.postgresql import Cluster
 from support.project import Project, copy_venv
 from support.server import Server
 from support.template import LANGUAGES, read
@@ -151,6 +152,13 @@ def upgrading() -> Upgrading:
     return Upgrading(script, at_home, on_server)
 
 
+def move_users(site: Project) -> None:
+    """At home."""
+    move = upgrading()
+    (site.path / "move_users.py").write_text(move.script)
+    site.run("sh", "-ec", "\n".join(move.at_home), env=WITH_UV)
+
+
 def test_a_site_knows_where_it_comes_from(history: Path, folder: Path) -> None:
     """Once its chapter's lines are typed, between two versions too; if cruft makes it, at once."""
     now, following = git(history, "log", "-2", "--reverse", "--format=%H").split()
@@ -221,11 +229,48 @@ def test_a_site_takes_up_this_version(
         done = site.run("./bootstrap.sh", env=WITH_UV, check=False)
         assert done.returncode == 1
         assert "(accounts.E001)" in done.stderr
-        move = upgrading()
-        (site.path / "move_users.py").write_text(move.script)
-        type_lines(site.path, move.at_home, history)
+        move_users(site)
     site.run("./bootstrap.sh", env=WITH_UV)
     site.python("manage.py", "test")
+
+
+OLD_USERS = """
+from django.contrib.auth.models import Group, Permission, User
+zoe = User.objects.create_user("zoe", password="I like gunicorns")
+zoe.groups.add(Group.objects.create(name="editors"))
+zoe.user_permissions.add(Permission.objects.get(codename="change_user"))
+"""
+NEW_USERS = """
+from django.contrib.auth import authenticate
+from accounts.models import User
+zoe = authenticate(username="zoe", password="I like gunicorns")
+ada = User.objects.create_user("ada")
+print(zoe.groups.get(), zoe.get_all_permissions(), ada.pk - zoe.pk)
+"""
+
+
+def test_users_move_in_postgresql(
+    bake: Callable[..., Project], made_venv: Path, postgresql: Cluster
+) -> None:
+    """No version made such a site without a user model of its own; an owner may have changed an older one."""
+    site = bake(database="postgresql", project_slug="shop", web_interface="off")
+    copy_venv(made_venv, site.path / "venv")
+    environment = {**WITH_UV, **postgresql.environment}
+    settings = site.path / "shop/settings.py"
+    ours = settings.read_text()
+    of_users = r'(?m)^    "accounts",\n|^AUTH_USER_MODEL = .*\n'
+    assert len(re.findall(of_users, ours)) == 2
+    settings.write_text(re.sub(of_users, "", ours))
+    site.run("./bootstrap.sh", env=environment)
+    site.python("manage.py", "shell", "--no-imports", "-c", OLD_USERS)
+
+    settings.write_text(ours)
+    refused = site.run("./bootstrap.sh", check=False)
+    assert refused.returncode == 1
+    assert "(accounts.E001)" in refused.stderr
+    move_users(site)
+    said = site.python("manage.py", "shell", "--no-imports", "-c", NEW_USERS).stdout
+    assert said == "editors {'accounts.change_user'} 1\n"
 
 
 def test_users_move_once_and_the_release_loses_no_request(
