@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.commands import Run
 from support.git import commit_all, git
-from support.template import ROOT
+from support.template import ROOT, read
 
 Change = Callable[[Path], None]
 YOURS = "### What you must do\n\n- Nothing.\n\n"
@@ -74,6 +74,14 @@ def test_it_makes_one_version_after_the_other(clone: Path) -> None:
     assert lines[1:4] == ["1.1.1-dev", f"1.1.0 {second}", f"1.0.0 {first}"]
     versions = re.findall(r"^## \[(.*?)\]", changelog.read_text(), re.MULTILINE)
     assert versions == ["Unreleased", "1.1.0", "1.0.0"]
+
+
+def test_the_changelog_says_what_each_version_asks_for() -> None:
+    """As script/release wants it of the next one; after a version, nothing is there yet."""
+    _, *parts = re.split(r"^## ", read("CHANGELOG.md"), flags=re.MULTILINE)
+    assert parts[0].startswith("[Unreleased]\n")
+    for part in parts:
+        assert "\n- " not in part or re.search(r"\n### What you must do\n\n\S", part), part
 
 
 def untracked(clone: Path) -> None:

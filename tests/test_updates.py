@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
@@ -13,16 +12,28 @@ import pytest
 from load import visitors
 from support.commands import WITH_UV
 from support.documents import typed
-from support.git import GIT_AUTHOR, commit_all, git
+from support.git import commit_all, git
 from support.postgresql import Cluster
 from support.project import Project, copy_venv
 from support.server import Server
 from support.template import LANGUAGES, read
-from support.updates import CONTESTED, NEXT, begin_next, clone_of_the_template, make, versions
+from support.updates import (
+    CONTESTED,
+    MARKS,
+    NEXT,
+    TEMPLATE,
+    answered,
+    begin_next,
+    clone_of_the_template,
+    commands,
+    keep_both,
+    make,
+    type_lines,
+    versions,
+)
 
 pytestmark = pytest.mark.slow
 
-TEMPLATE = "https://github.com/org/django-gunicorn-supervisor"
 VERSIONS = versions()
 NEWEST, *OLDER = VERSIONS
 # The last state in both languages; those before it, from the oldest on, in one each, by turns.
@@ -31,7 +42,6 @@ UPGRADINGS = ("UPGRADING.md", "UPGRADING.fr.md")
 SETTING = "SESSION_COOKIE_AGE = 3600\n"
 PROGRAM = "\n[program:mine]\ncommand = sleep 1000\n"
 RULE = ".mine { color: red; }\n"
-MARKS = re.compile(r"^(?:<{7}|={7}|>{7}).*\n", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -39,29 +49,6 @@ def history(short_folder: Path) -> Path:
     clone = clone_of_the_template(short_folder)
     begin_next(clone)
     return clone
-
-
-def commands(site: Path, start: str) -> list[str]:
-    """The lines of the block in the updated site's chapter that begins so."""
-    texts = [text for kind, text in typed((site / "docs/updates.md").read_text()) if kind == "sh"]
-    (block,) = (text for text in texts if text.startswith(start))
-    return block.splitlines()
-
-
-def type_lines(folder: Path, lines: list[str], template: Path, check: bool = True) -> str:
-    """What they say; the address of the template is that of its clone."""
-    script = "\n".join(lines).replace(TEMPLATE, f"file://{template}")
-    done = subprocess.run(
-        ["sh", "-c", script],
-        cwd=folder,
-        env={**WITH_UV, **GIT_AUTHOR, "HOME": str(folder.parent)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert not check or done.returncode == 0, f"{script}\n{done.stdout}"
-    return done.stdout
 
 
 def edit(site: Path) -> None:
@@ -116,18 +103,6 @@ def update_by_hand(
     said = type_lines(site.parent, [before, after, *lines[2:]], template, check=False)
     assert "error:" not in said, said
     keep_both(site)
-
-
-def keep_both(site: Path) -> None:
-    """Decides each conflict: what the owner has, then what the template has."""
-    for name in type_lines(site, ["git grep --name-only '^<<<<<<<'"], site, False).splitlines():
-        path = site / name
-        path.write_text(MARKS.sub("", path.read_text()))
-
-
-def answered(line: str, answers: dict[str, str]) -> str:
-    """One of cruft's commands, its questions answered on the command line."""
-    return f"{line} --no-input --extra-context '{json.dumps(answers)}'"
 
 
 def link(site: Path, template: Path, commit: str, **answers: str) -> None:
