@@ -3,8 +3,10 @@
 import logging
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from jinja2 import Environment, pass_context
@@ -28,6 +30,17 @@ def template_version() -> str:
     """What versions.txt says first."""
     lines = (ROOT / "versions.txt").read_text(encoding="utf-8").splitlines()
     return next(line for line in lines if not line.startswith("#"))
+
+
+def template_checkout() -> str:
+    """What git gives this very state for: the version or, between two versions, the commit."""
+    version = template_version()
+    if version.endswith("-dev") and (ROOT / ".git").exists():
+        command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+        with suppress(OSError, subprocess.CalledProcessError):
+            found = subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True)
+            return found.strip()
+    return version
 
 
 def line_statements(source: str) -> str:
@@ -99,6 +112,7 @@ class TemplateExtension(Extension):
         environment.globals["_"] = _
         environment.globals["template_root"] = str(ROOT)
         environment.globals["template_version"] = template_version()
+        environment.globals["template_checkout"] = template_checkout
         environment.filters.update(
             allowed_hosts=allowed_hosts,
             check_answers=check_answers,

@@ -33,6 +33,7 @@ def main() -> None:
     present = template_version()
     require_order(name, present)
     require_clean()
+    require_git(name)
     changelog = dated(name)
     test = subprocess.run([ROOT / "script" / "test", "--all"], check=False)
     if test.returncode:
@@ -80,6 +81,17 @@ def require_clean() -> None:
         sys.exit(f"The branch is {branch or 'none'}: a version is made on {BRANCH} (git switch).")
     if changed := git("status", "--porcelain"):
         sys.exit(f"These files are not committed; commit them, or move them away:\n{changed}")
+
+
+def require_git(name: str) -> None:
+    """What it would refuse in the end, when the tests have passed."""
+    if git("tag", "--list", name):
+        sys.exit(f"There is a tag {name} already: name a greater version, or git tag --delete it.")
+    known = subprocess.run(
+        ["git", "var", "GIT_COMMITTER_IDENT"], cwd=ROOT, capture_output=True, check=False
+    )
+    if known.returncode:
+        sys.exit("git does not know who you are: set user.name and user.email by git config.")
 
 
 def dated(name: str) -> str:

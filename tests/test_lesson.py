@@ -106,15 +106,22 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(
         (
-            "pipx install cruft\n",
             "cruft update",
             "git grep --line-number",
-            "cruft diff\n",
             "cookiecutter --output-dir before",
         ),
         Elsewhere(
             "with the template of another time",
             "test_updates.py::test_a_site_takes_up_this_version",
+        ),
+    ),
+    "cruft diff\n": Elsewhere(
+        "after an update", "booted/test_servers.py::test_a_newer_template_is_taken_up"
+    ),
+    **dict.fromkeys(
+        ("pipx install cruft\n", "cruft create"),
+        Elsewhere(
+            "with the template in git", "test_updates.py::test_a_site_knows_where_it_comes_from"
         ),
     ),
     "ssh -N": Elsewhere(

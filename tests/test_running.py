@@ -102,6 +102,7 @@ def test_cruft_creates_and_updates(folder: Path, repository: Path) -> None:
     assert "4rem" in (project / "pages/static/pages/site.css").read_text()
     assert git(project, "status", "--porcelain").split() == [
         *("M", ".cruft.json"),
+        *("M", "docs/updates.md"),  # names the commit
         *("M", "pages/static/pages/site.css"),
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.commands import Run
 from support.git import commit_all, git
-from support.template import ROOT
+from support.template import ROOT, read
 
 Change = Callable[[Path], None]
 YOURS = "### What you must do\n\n- Nothing.\n\n"
@@ -34,13 +34,13 @@ def clone(folder: Path) -> Path:
         f"# Changelog\n\n## [Unreleased]\n\n{YOURS}### Added\n\n- A thing.\n"
     )
     git(clone, "init", "--quiet", "--initial-branch", "main")
+    git(clone, "config", "user.name", "Test")
+    git(clone, "config", "user.email", "test@example.com")
     commit_all(clone)
     return clone
 
 
 def release(clone: Path, *arguments: str) -> Run:
-    git(clone, "config", "user.name", "Test")
-    git(clone, "config", "user.email", "test@example.com")
     return subprocess.run(
         [sys.executable, "script/release.py", *arguments],
         cwd=clone,
@@ -76,6 +76,14 @@ def test_it_makes_one_version_after_the_other(clone: Path) -> None:
     assert versions == ["Unreleased", "1.1.0", "1.0.0"]
 
 
+def test_the_changelog_says_what_each_version_asks_for() -> None:
+    """As script/release wants it of the next one; after a version, nothing is there yet."""
+    _, *parts = re.split(r"^## ", read("CHANGELOG.md"), flags=re.MULTILINE)
+    assert parts[0].startswith("[Unreleased]\n")
+    for part in parts:
+        assert "\n- " not in part or re.search(r"\n### What you must do\n\n\S", part), part
+
+
 def untracked(clone: Path) -> None:
     (clone / "notes").touch()
 
@@ -91,6 +99,14 @@ def without(part: str) -> Change:
         commit_all(clone)
 
     return change
+
+
+def tagged(clone: Path) -> None:
+    git(clone, "tag", "1.0.0")
+
+
+def nobody(clone: Path) -> None:
+    git(clone, "config", "user.name", "")
 
 
 def failing(clone: Path) -> None:
@@ -120,19 +136,23 @@ def failing(clone: Path) -> None:
             "CHANGELOG.md has no change below ## [Unreleased]:",
         ),
         (without(YOURS), ["1.0.0"], "CHANGELOG.md has no part ### What you must do below ## [U"),
+        (tagged, ["1.0.0"], "There is a tag 1.0.0 already: name a greater version, or git tag --d"),
+        (nobody, ["1.0.0"], "git does not know who you are: set user.name and user.email by git"),
         (failing, ["1.0.0"], "1.0.0 was not made: script/test --all fails (see above); mend that"),
     ],
-    ids=["nothing", "two", "letter", "less", "untracked", "branch", "no change", "no part", "test"],
+    ids=[
+        *("nothing", "two", "letter", "less", "untracked", "branch", "no change", "no part"),
+        *("tag", "nobody", "test"),
+    ],
 )
 def test_what_cannot_be_a_version_is_refused(
     clone: Path, change: Change | None, arguments: list[str], sentence: str
 ) -> None:
     if change:
         change(clone)
-    before = git(clone, "rev-parse", "HEAD")
+    before = git(clone, "rev-parse", "HEAD"), git(clone, "tag")
     done = release(clone, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(sentence)
-    assert git(clone, "rev-parse", "HEAD") == before
-    assert git(clone, "tag") == ""
+    assert (git(clone, "rev-parse", "HEAD"), git(clone, "tag")) == before
     assert git(clone, "diff", "HEAD") == ""

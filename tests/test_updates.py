@@ -3,9 +3,8 @@
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
-from itertools import product
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,54 +12,47 @@ import pytest
 from load import visitors
 from support.commands import WITH_UV
 from support.documents import typed
-from support.git import GIT_AUTHOR, commit_all, git
+from support.git import commit_all, git
+from support.postgresql import Cluster
 from support.project import Project, copy_venv
 from support.server import Server
 from support.template import LANGUAGES, read
-from support.updates import clone_of_the_template, make, versions
-
-from local_extensions.jinja import template_version
+from support.updates import (
+    CONTESTED,
+    MARKS,
+    NEXT,
+    TEMPLATE,
+    answered,
+    begin_next,
+    clone_of_the_template,
+    commands,
+    keep_both,
+    make,
+    type_lines,
+    versions,
+)
 
 pytestmark = pytest.mark.slow
 
-TEMPLATE = "https://github.com/org/django-gunicorn-supervisor"
 VERSIONS = versions()
+NEWEST, *OLDER = VERSIONS
+# The last state in both languages; those before it, from the oldest on, in one each, by turns.
+STATES = [*((NEWEST, language) for language in LANGUAGES), *zip(OLDER[::-1], cycle(LANGUAGES))]
 UPGRADINGS = ("UPGRADING.md", "UPGRADING.fr.md")
 SETTING = "SESSION_COOKIE_AGE = 3600\n"
 PROGRAM = "\n[program:mine]\ncommand = sleep 1000\n"
-MARKS = re.compile(r"^(?:<{7}|={7}|>{7}).*\n", re.MULTILINE)
+RULE = ".mine { color: red; }\n"
 
 
 @pytest.fixture(scope="module")
 def history(short_folder: Path) -> Path:
-    return clone_of_the_template(short_folder)
-
-
-def commands(site: Path, start: str) -> list[str]:
-    """The lines of the block in the updated site's chapter that begins so."""
-    texts = [text for kind, text in typed((site / "docs/updates.md").read_text()) if kind == "sh"]
-    (block,) = (text for text in texts if text.startswith(start))
-    return block.splitlines()
-
-
-def type_lines(folder: Path, lines: list[str], template: Path, check: bool = True) -> str:
-    """What they say; the address of the template is that of its clone."""
-    script = "\n".join(lines).replace(TEMPLATE, f"file://{template}")
-    done = subprocess.run(
-        ["sh", "-c", script],
-        cwd=folder,
-        env={**WITH_UV, **GIT_AUTHOR, "HOME": str(folder.parent)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert not check or done.returncode == 0, f"{script}\n{done.stdout}"
-    return done.stdout
+    clone = clone_of_the_template(short_folder)
+    begin_next(clone)
+    return clone
 
 
 def edit(site: Path) -> None:
-    """As its owner: a page, a model, a setting, a program."""
+    """As its owner: a page, a model, a setting, a program, a rule where the next version has one."""
     (site / "pages/templates/pages/about.html").write_text("About us\n")
     urls = site / "shop/urls.py"
     line = '    path("admin/", admin.site.urls),\n'
@@ -84,17 +76,13 @@ def edit(site: Path) -> None:
         ' auto_created=True, verbose_name="ID")), ("content", models.TextField())],\n'
         "        )\n    ]\n"
     )
-    for name, text in (("shop/settings.py", SETTING), ("deploy/supervisord.conf", PROGRAM)):
+    for name, text in (
+        ("shop/settings.py", SETTING),
+        ("deploy/supervisord.conf", PROGRAM),
+        (CONTESTED, RULE),
+    ):
         with (site / name).open("a") as opened:
             opened.write(text)
-
-
-def edit_what_the_template_changes(site: Path) -> str:
-    """The line that leads to the next chapter: both want another one. Returns the file's name."""
-    name = "docs/copies.md"
-    text = (site / name).read_text()
-    (site / name).write_text(f"{text.rstrip()} (I have read it.)\n")
-    return name
 
 
 def update(site: Path, template: Path) -> str:
@@ -110,24 +98,16 @@ def update_by_hand(
     """As the chapter's last section says; the questions are answered on the command line."""
     given = " ".join(f"{name}={value}" for name, value in answers.items())
     assert [line.split()[0] for line in lines[:2]] == ["cookiecutter"] * 2
-    answered = [f"{line} --no-input {given}" for line in lines[:2]]
-    answered[0] = re.sub(r"--checkout \S+", f"--checkout {VERSIONS[state]}", answered[0])
-    said = type_lines(site.parent, [*answered, *lines[2:]], template, check=False)
+    before, after = (f"{line} --no-input {given}" for line in lines[:2])
+    before = re.sub(r"--checkout \S+", f"--checkout {VERSIONS[state]}", before)
+    said = type_lines(site.parent, [before, after, *lines[2:]], template, check=False)
     assert "error:" not in said, said
     keep_both(site)
 
 
-def keep_both(site: Path) -> None:
-    """Decides each conflict: what the owner has, then what the template has."""
-    for name in type_lines(site, ["git grep --name-only '^<<<<<<<'"], site, False).splitlines():
-        path = site / name
-        path.write_text(MARKS.sub("", path.read_text()))
-
-
 def link(site: Path, template: Path, commit: str, **answers: str) -> None:
-    answered = json.dumps(answers)
-    line = f"cruft link --no-input --extra-context '{answered}' --checkout {commit} {TEMPLATE}"
-    type_lines(site, [line], template)
+    line = f"cruft link --checkout {commit} {TEMPLATE}"
+    type_lines(site, [answered(line, answers)], template)
     commit_all(site)
 
 
@@ -147,14 +127,37 @@ def upgrading() -> Upgrading:
     return Upgrading(script, at_home, on_server)
 
 
-@pytest.mark.parametrize(("state", "language"), [*product(VERSIONS, LANGUAGES)])
+def move_users(site: Project) -> None:
+    """At home."""
+    move = upgrading()
+    (site.path / "move_users.py").write_text(move.script)
+    site.run("sh", "-ec", "\n".join(move.at_home), env=WITH_UV)
+
+
+def test_a_site_knows_where_it_comes_from(history: Path, folder: Path) -> None:
+    """Once its chapter's lines are typed, between two versions too; if cruft makes it, at once."""
+    now, following = git(history, "log", "-2", "--reverse", "--format=%H").split()
+    answers = {"language": "fr", "project_slug": "shop"}
+    linked = make(history, now, folder, **answers)
+    first, link, *commit = commands(linked, "pipx install cruft\n")
+    assert first == "pipx install cruft"
+    type_lines(linked, [answered(link, answers), *commit, "cruft diff >diff"], history)
+    assert (linked / "diff").read_text() == ""
+    (create,) = commands(linked, "cruft create ")
+    type_lines(folder, [f"mkdir new; cd new; {answered(create, answers)}"], history)
+    for site, expected in ((linked, now), (folder / "new/shop", following)):
+        known = json.loads((site / ".cruft.json").read_text())
+        assert known["commit"] == expected
+        assert known["context"]["cookiecutter"].items() >= answers.items()
+
+
+@pytest.mark.parametrize(("state", "language"), STATES)
 def test_a_site_takes_up_this_version(
     state: str, language: str, history: Path, folder: Path, made_venv: Path
 ) -> None:
     answers = {"language": language, "project_slug": "shop", "web_interface": "off"}
     site = Project(make(history, VERSIONS[state], folder, **answers))
     edit(site.path)
-    contested = edit_what_the_template_changes(site.path)
     link(site.path, history, VERSIONS[state], **answers)
     by_hand = folder / "hand" / "shop"
     git(folder, "clone", "--quiet", str(site.path), str(by_hand))
@@ -172,12 +175,11 @@ def test_a_site_takes_up_this_version(
     files = {site.path / name for name in names}
     marked = {p for p in files if p.is_file() and MARKS.search(p.read_text())}
     assert marked == {site.path / line.partition(":")[0] for line in conflicts.splitlines()}
-    assert site.path / contested in marked
+    assert site.path / CONTESTED in marked
     keep_both(site.path)
     assert type_lines(site.path, commands(site.path, "git grep"), history, False) == ""
 
-    version = f"django-gunicorn-supervisor {template_version()}\n"
-    assert (site.path / "TEMPLATE_VERSION").read_text() == version
+    assert (site.path / "TEMPLATE_VERSION").read_text() == f"django-gunicorn-supervisor {NEXT}\n"
     assert (site.path / ".env").read_text() == settings
     assert (site.path / "var/mine").read_text() == "mine"
     secret = dict(line.split("=", 1) for line in settings.splitlines() if "=" in line)["SECRET_KEY"]
@@ -189,8 +191,7 @@ def test_a_site_takes_up_this_version(
     line = f"diff -r --new-file {others} {new} {site.path}"
     diff = type_lines(folder, [line], history, check=False)
     assert not re.search("^< ", diff, re.MULTILINE), diff
-    assert "(I have read it.)" in (site.path / contested).read_text()
-    for mine in (SETTING, "[program:mine]", "About us", "def about", "class Basket"):
+    for mine in (SETTING, "[program:mine]", RULE, "About us", "def about", "class Basket"):
         assert f"> {mine.strip()}" in diff, diff
 
     # The code is the same in both languages: one updates it without cruft, too, one runs it.
@@ -203,11 +204,48 @@ def test_a_site_takes_up_this_version(
         done = site.run("./bootstrap.sh", env=WITH_UV, check=False)
         assert done.returncode == 1
         assert "(accounts.E001)" in done.stderr
-        move = upgrading()
-        (site.path / "move_users.py").write_text(move.script)
-        type_lines(site.path, move.at_home, history)
+        move_users(site)
     site.run("./bootstrap.sh", env=WITH_UV)
     site.python("manage.py", "test")
+
+
+OLD_USERS = """
+from django.contrib.auth.models import Group, Permission, User
+zoe = User.objects.create_user("zoe", password="I like gunicorns")
+zoe.groups.add(Group.objects.create(name="editors"))
+zoe.user_permissions.add(Permission.objects.get(codename="change_user"))
+"""
+NEW_USERS = """
+from django.contrib.auth import authenticate
+from accounts.models import User
+zoe = authenticate(username="zoe", password="I like gunicorns")
+ada = User.objects.create_user("ada")
+print(zoe.groups.get(), zoe.get_all_permissions(), ada.pk - zoe.pk)
+"""
+
+
+def test_users_move_in_postgresql(
+    bake: Callable[..., Project], made_venv: Path, postgresql: Cluster
+) -> None:
+    """No version made such a site without a user model of its own; an owner may have changed an older one."""
+    site = bake(database="postgresql", project_slug="shop", web_interface="off")
+    copy_venv(made_venv, site.path / "venv")
+    environment = {**WITH_UV, **postgresql.environment}
+    settings = site.path / "shop/settings.py"
+    ours = settings.read_text()
+    of_users = r'(?m)^    "accounts",\n|^AUTH_USER_MODEL = .*\n'
+    assert len(re.findall(of_users, ours)) == 2
+    settings.write_text(re.sub(of_users, "", ours))
+    site.run("./bootstrap.sh", env=environment)
+    site.python("manage.py", "shell", "--no-imports", "-c", OLD_USERS)
+
+    settings.write_text(ours)
+    refused = site.run("./bootstrap.sh", check=False)
+    assert refused.returncode == 1
+    assert "(accounts.E001)" in refused.stderr
+    move_users(site)
+    said = site.python("manage.py", "shell", "--no-imports", "-c", NEW_USERS).stdout
+    assert said == "editors {'accounts.change_user'} 1\n"
 
 
 def test_users_move_once_and_the_release_loses_no_request(

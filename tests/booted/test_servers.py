@@ -1,9 +1,10 @@
 """What holds from the laptop to a Debian server that it reaches by ssh, as the chapter on it says."""
 
 import http.client
+import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,22 @@ import pytest
 from support.commands import WITH_UV, Run, require
 from support.debian import CODE, Machine, booted, load, require_root, tree, wheelhouse
 from support.git import commit_all, git
-from support.project import Project
+from support.project import Project, copy_venv
+from support.updates import (
+    CONTESTED,
+    NEXT,
+    answered,
+    begin_next,
+    clone_of_the_template,
+    commands,
+    keep_both,
+    make,
+    type_lines,
+)
 from support.waiting import eventually
 
 DOMAIN = "chess.example.org"
+CHESS = {"project_slug": "chess", "domain_name": DOMAIN, "install_dir": "/srv/chess"}
 OFFLINE = ("--offline", "--wheelhouse", "/wheels")
 SUDOER = "/etc/sudoers.d/admin"
 
@@ -74,11 +87,17 @@ class Laptop:
 
 
 @pytest.fixture(scope="module")
-def laptop(bake: Callable[..., Project]) -> Iterator[Laptop]:
+def history(short_folder: Path) -> Path:
+    return clone_of_the_template(short_folder)
+
+
+@pytest.fixture(scope="module")
+def laptop(history: Path, short_folder: Path) -> Iterator[Laptop]:
     require_root()
     for tool in ("ssh", "ssh-keygen", "ssh-keyscan"):
         require(tool)
-    project = bake(project_slug="chess", domain_name=DOMAIN, install_dir="/srv/chess")
+    project = Project(make(history, "HEAD", short_folder / "laptop", **CHESS))
+    shutil.rmtree(project.path / ".git")
     options = f"--bind-ro={wheelhouse(project.path / 'requirements.txt')}:/wheels"
     with booted(tree("trixie", "systemd", ssh=True), "systemd", options) as machine:
         laptop = Laptop(project, machine)
@@ -162,20 +181,39 @@ def test_it_is_installed_from_the_laptop(laptop: Laptop) -> None:
     assert not (laptop.machine.root / "srv/chess/current/dump.txt").exists()
 
 
+def test_a_newer_template_is_taken_up(laptop: Laptop, history: Path, made_venv: Path) -> None:
+    """Each block of its chapter in the order there; the next test types the last one."""
+    site = laptop.project.path
+    (site / "dump.txt").unlink()
+    copy_venv(made_venv, site / "venv")
+    _, link, *commit = commands(site, "pipx install cruft\n")
+    type_lines(site, [answered(link, CHESS), *commit], history)
+    with (site / CONTESTED).open("a") as style:
+        style.write("/* another */\n")
+    laptop.commit()
+    begin_next(history)
+
+    type_lines(site, commands(site, "cruft update"), history)
+    conflicts = commands(site, "git grep ")
+    assert CONTESTED in type_lines(site, conflicts, history, check=False)
+    keep_both(site)
+    assert type_lines(site, conflicts, history, check=False) == ""
+    type_lines(site, commands(site, "cruft diff\n"), history)
+
+
 def test_a_release_and_its_rollback_lose_no_request(laptop: Laptop) -> None:
     first = laptop.machine.inside(laptop.serves)
-    (laptop.project.path / "dump.txt").unlink()
-    style = laptop.project.path / "pages/static/pages/site.css"
-    style.write_text(f"{style.read_text()}/* another */\n")
-    commit = laptop.commit()
+    commit = git(laptop.project.path, "log", "-1", "--format=%h").strip()
+    (release,) = commands(laptop.project.path, "deploy/servers.sh release\n")
     with load(laptop.machine, laptop.serves) as visitors:
-        laptop.servers("release", *OFFLINE)
+        laptop.servers(*release.split()[1:], *OFFLINE)
         second = laptop.machine.inside(laptop.serves)
         status = laptop.servers("status").stdout
         laptop.servers("rollback")
     assert visitors.failures == []
     assert set(visitors.answers) == {first, second}
     assert f"  {commit}  serves\n" in status
+    assert f"django-gunicorn-supervisor {NEXT}\n" in status
     assert "gu-chess:master-1" in status
     assert laptop.machine.inside(laptop.serves) == first
 
