@@ -465,7 +465,11 @@ class Load:
     """Visitors who ask for a page again and again, each time by a new connection."""
 
     def __init__(
-        self, machine: "Machine | Network", ask: Callable[[], str], visitors: int = 4
+        self,
+        machine: "Machine | Network",
+        ask: Callable[[], str],
+        visitors: int = 4,
+        rest: float = REST,
     ) -> None:
         self.answers: list[str] = []
         self.failures: list[str] = []
@@ -473,11 +477,12 @@ class Load:
         self._over = threading.Event()
         self._machine = machine
         self._ask = ask
+        self._rest = rest
         self._threads = [threading.Thread(target=self._visit) for _ in range(visitors)]
 
     def _visit(self) -> None:
         self._machine.enter_network()
-        while not self._over.wait(REST):
+        while not self._over.wait(self._rest):
             begin = time.monotonic()
             try:
                 self.answers.append(self._ask())
@@ -497,10 +502,10 @@ class Load:
 
 @contextmanager
 def load(
-    machine: "Machine | Network", ask: Callable[[], str], number: int = 4
+    machine: "Machine | Network", ask: Callable[[], str], number: int = 4, rest: float = REST
 ) -> Iterator[Load]:
     """Visitors, while the block lasts."""
-    visitors = Load(machine, ask, number)
+    visitors = Load(machine, ask, number, rest)
     visitors.start()
     try:
         yield visitors

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +50,11 @@ class Fleet:
         command = (*self.network.command(), "deploy/servers.sh", *words)
         return self.project.run(*command, check=check, env={**WITH_UV, "HOME": str(self.home)})
 
-    def write_inventory(self, **groups: str) -> None:
+    def write_inventory(self, groups: Mapping[str, str], private: bool = True) -> None:
         """Each group with the names in it."""
         common = f"ansible_user=admin ansible_ssh_common_args='-F {self.home}/config'"
         lines = [
-            f"{name} ansible_host={address} private={address} {common}"
+            f"{name} ansible_host={address} {f'private={address} ' * private}{common}"
             for name, address in self.addresses.items()
         ]
         for group, names in groups.items():
@@ -97,6 +97,8 @@ class Fleet:
 @contextmanager
 def fleet(project: Project, domain: str, shared: Path, **suites: str) -> Iterator[Fleet]:
     """Machines: name → version of Debian. `shared` is one folder of all of them."""
+    # Ansible comes from the package index, which the machines' network does not reach.
+    project.run("deploy/servers.sh", "--limit", "nobody", "status", env=WITH_UV, check=False)
     wheels = wheelhouse(project.path / "requirements.txt")
     options = (f"--bind-ro={wheels}:/wheels", f"--bind={shared}:/shared")
     with bridged() as network, ExitStack() as stack:

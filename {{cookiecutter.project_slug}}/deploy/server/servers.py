@@ -72,7 +72,7 @@ def main(words):
     perform(servers)
 #% endif
     for host, exit_code in servers.outcomes.items():
-        outcome = _py("failed") if exit_code else _py("done")
+        outcome = _py("failed") if exit_code else servers.ways.get(host, _py("done"))
         say("{host}: {outcome}", host=host, outcome=outcome)
     sys.exit(max(servers.outcomes.values()))
 
@@ -145,6 +145,8 @@ class Servers:
         self.limited = {host for hosts in limited.values() for host in hosts}
         #: Of each server that something was done on: the exit code
         self.outcomes = {}
+        #: And what else is to be said of it in the end than that it is done
+        self.ways = {}
         if not self.limited:
             raise unknown(options.limit)
         self.password = asked_password() if options.ask_become_pass else ""
