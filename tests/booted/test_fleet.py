@@ -99,7 +99,7 @@ def test_what_is_missing_is_said(club: Fleet) -> None:
     assert "several servers that share a site need one in [database], too." in said
     club.write_inventory(GROUPS, private=False)
     said = club.servers("install", check=False).stderr
-    assert "first private=10.0.0.1" in said
+    assert "second private=10.0.0.1" in said
     club.write_inventory(GROUPS)
     said = club.servers("release", check=False).stderr
     assert "deploy/servers.env is missing" in said
