@@ -92,7 +92,7 @@ def laptop(bake: Callable[..., Project]) -> Iterator[Laptop]:
         done = project.run(
             "deploy/servers.sh", "--limit", "nobody", "status", env=WITH_UV, check=False
         )
-        assert done.stderr.endswith("has no server of this name below [web]: nobody.\n"), done
+        assert done.stderr.endswith("has no server of this name: nobody.\n"), done
         yield laptop
 
 
