@@ -897,7 +897,7 @@ FRENCH: dict[str, str] = {
     "Installing the site": "Installation du site",
     "Making the release": "Publication",
     "{file} is missing, and the servers have its secrets already: copy it from where deploy/servers.sh install was run first.": "{file} manque, et les serveurs ont déjà ses secrets : copiez-le de là où deploy/servers.sh install a été lancé la première fois.",
-    "Leaving a file among the uploads": "Dépôt d'un fichier parmi les fichiers envoyés",
+    "Leaving a file among the uploads": "Dépôt d'un fichier d'essai",
     "Looking for it": "Recherche de ce fichier",
     "{host} does not have the uploads of {first}: give both the same folder at {folder}/var/media, or keep the uploads with an S3 service. docs/fleet.md says how; then run this again.": "{host} n'a pas les fichiers envoyés de {first} : donnez-leur le même dossier dans {folder}/var/media, ou confiez ces fichiers à un service S3. docs/fleet.md dit comment ; puis relancez cette commande.",
     "One server after the other. Where one cannot, those before it go back: one release serves everywhere.": "Un serveur après l'autre. Si l'un ne peut pas, ceux d'avant reviennent en arrière : une seule version sert partout.",
@@ -1889,6 +1889,7 @@ FRENCH: dict[str, str] = {
     "Rehearsal: copying the database": "Répétition : copie de la base de données",
     "Migrating the database": "Migration de la base de données",
     "Publishing the static files": "Publication des fichiers statiques",
+    "What can be tried before it serves.": "Ce qui peut s'essayer avant qu'elle serve.",
     "Rehearsal: checking the settings": "Répétition : vérification des réglages",
     "Rehearsal: asking the database for its migrations": "Répétition : les migrations de la base",
     "Rehearsal: migrating the copy of the database": (
