@@ -301,21 +301,24 @@ FRENCH: dict[str, str] = {
     "ssh does not answer there: does the machine run, and is the name in deploy/inventory.ini the right one?": "ssh n'y répond pas : la machine tourne-t-elle, et le nom dans deploy/inventory.ini est-il le bon ?",
     "the connection broke, and the machine may go on alone: deploy/servers.sh status tells.": "la connexion s'est rompue, et la machine continue peut-être seule : deploy/servers.sh status le dira.",
     "Where Ansible puts them": "Où Ansible les met",
-    "How it has ended on a server": "Comment cela a fini sur un serveur",
     "done": "fait",
+    "Each server by itself.": "Chaque serveur pour lui-même.",
+    "{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}. To share one site, they need the groups [front] and [database], too: docs/fleet.md": "{command} vaut pour un serveur, car chacun a ses données, et il y a {names} : {program} --limit NOM {command}. Pour se partager un seul site, il leur faut aussi les groupes [front] et [database] : docs/fleet.md",
+    "{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}. To share one site, they would need a database that all reach, which SQLite is not: generate the project with database=postgresql.": "{command} vaut pour un serveur, car chacun a ses données, et il y a {names} : {program} --limit NOM {command}. Pour se partager un seul site, il leur faudrait une base que tous atteignent, ce que SQLite n'est pas : générez le projet avec database=postgresql.",
     "failed": "échec",
     "Source: Ansible's Developer Guide, Developing plugins, Callback plugins.": "Source : Developer Guide d'Ansible, Developing plugins, Callback plugins.",
+    "Whoever started Ansible wants to know what the server answers, and no more.": "Qui a lancé Ansible veut savoir ce que répond le serveur, et rien de plus.",
     "With a dot each second. A step without a name is not worth a line.": "Avec un point par seconde. Une étape sans nom ne vaut pas une ligne.",
     "It has run: what the site's own commands say needs no other words.": "Elle a tourné : ce que disent les commandes du site se passe d'autres mots.",
     # deploy/ansible/playbook.yml
     "Runs one of the site's commands on each server, from the code that is sent or from the release that serves: deploy/server/servers.py": "Lance une des commandes du site sur chaque serveur, depuis le code envoyé ou depuis la version qui sert : deploy/server/servers.py",
     "The site's servers": "Les serveurs du site",
-    "One server to the end, then the next; where one fails, the others have their turn": "Un serveur jusqu'au bout, puis le suivant ; si l'un échoue, les autres ont leur tour",
     "lines.py has the sentence for each of its last words": "lines.py a la phrase pour chacun de ses derniers mots",
     "Reaching the server": "Connexion au serveur",
     "Making a folder for the code": "Création d'un dossier pour le code",
     "Only root can read it": "Seul root peut le lire",
     "Sending the code": "Envoi du code",
+    "It has passwords": "Il contient des mots de passe",
     # deploy/ansible/requirements.in
     "deploy/servers.sh: the newest that the Python of this machine can run": "deploy/servers.sh : le plus récent que le Python de cette machine sache faire tourner",
     # deploy/backup.sh
@@ -468,6 +471,13 @@ FRENCH: dict[str, str] = {
     "What a visitor gets whose request hangs": (
         "Ce que reçoit un visiteur dont la requête est bloquée"
     ),
+    "What the front shares for http and https: it has the visitors, and asks the machines of [web] for the pages. deploy/server/hosts.py puts it into /etc/nginx/snippets.": "Ce que http et https ont en commun sur le frontal : il a les visiteurs, et demande les pages aux machines de [web]. deploy/server/hosts.py le met dans /etc/nginx/snippets.",
+    "As in site.conf": "Comme dans site.conf",
+    'A machine that has gone answers nothing, not even "no": the next one is asked after this time. No connection is kept for the next request: one to a machine that has gone would hang.': "Une machine disparue ne répond rien, pas même « non » : passé ce délai, on demande à la suivante. Aucune connexion n'est gardée pour la requête d'après : vers une machine disparue, elle se bloquerait.",
+    "gunicorn gives up after 20 seconds.": "gunicorn renonce au bout de 20 secondes.",
+    "What changes data (POST) is never sent twice.": "Ce qui change des données (POST) ne part jamais deux fois.",
+    "What the visitor claims is thrown away.": "Ce que le visiteur prétend est écarté.",
+    "During a release, one machine has the new page's files before the others.": "Pendant une publication, une machine a les fichiers de la nouvelle page avant les autres.",
     "The site does not answer. Please try again in a moment.": (
         "Le site ne répond pas. Réessayez dans un instant."
     ),
@@ -618,6 +628,9 @@ FRENCH: dict[str, str] = {
     ),
     # deploy/inventory.ini
     "The site's server, as ssh knows it. After the name there may stand, say, ansible_user=debian ansible_port=2222": "Le serveur du site, tel que ssh le connaît. Après le nom peut suivre, disons, ansible_user=debian ansible_port=2222",
+    "Several servers that share the site have each its private address (private=10.0.0.1), and these groups, too: docs/fleet.md": "Plusieurs serveurs qui se partagent le site ont chacun leur adresse privée (private=10.0.0.1), et ces groupes en plus : docs/fleet.md",
+    "[front], [database] and [tasks]": "[front], [database] et [tasks]",
+    "[front] and [database]": "[front] et [database]",
     # deploy/manage.sh
     "Runs a command of Django's on the server, as the site's user: deploy/manage.sh"
     " createsuperuser, say.": (
@@ -752,6 +765,11 @@ FRENCH: dict[str, str] = {
         "Ce que chaque adresse peut envoyer, à la longue, à un formulaire de connexion ou de mot "
         "de passe oublié ; site.conf dit auquel, et combien d'un coup."
     ),
+    # deploy/nginx/{% if cookiecutter.database == 'postgresql' %}behind_front.conf{% endif %}
+    "The site on a machine of several, where nginx on another one, the front, has the visitors. deploy/install.sh puts this file into /etc/nginx/sites-available, with the words between @ filled in.": "Le site sur une machine parmi plusieurs, quand les visiteurs sont chez le nginx d'une autre, le frontal. deploy/install.sh met ce fichier dans /etc/nginx/sites-available, une fois remplis les mots entre @.",
+    "The private address": "L'adresse privée",
+    "Nobody but the front asks here, and this machine itself.": "Personne ne demande ici, sauf le frontal et cette machine elle-même.",
+    "The front says who the visitor is.": "Le frontal dit qui est le visiteur.",
     # deploy/release.sh
     "Puts the code of this folder into service on a server, without losing a request."
     " deploy/release.sh --help says more.": (
@@ -847,9 +865,49 @@ FRENCH: dict[str, str] = {
     "Brings the code to the servers of deploy/inventory.ini, and runs the site's commands there. Ansible decides on machines and files; what a machine does stays in its own commands.": "Porte le code aux serveurs de deploy/inventory.ini, et y lance les commandes du site. Ansible décide des machines et des fichiers ; ce que fait une machine reste dans ses propres commandes.",
     "On a server, the release that serves": "Sur un serveur, la version qui sert",
     "What Ansible runs, with what it says meanwhile": "Ce qu'Ansible lance, avec ce qu'il en dit",
+    "Several servers that share one site: what deploy/servers.sh does on which of them, and in which order. A server may be in several groups of deploy/inventory.ini.": "Plusieurs serveurs qui se partagent un site : ce que deploy/servers.sh fait, sur lequel, et dans quel ordre. Un serveur peut être dans plusieurs groupes de deploy/inventory.ini.",
+    "Those that run the site. The worker comes first: it knows the tasks before a page queues them.": "Ceux qui font tourner le site. Le worker passe d'abord : il connaît les tâches avant qu'une page ne les mette en file.",
+    "In the inventory, behind a server's name: the address by which the others reach it": "Dans l'inventaire, après le nom d'un serveur : l'adresse où les autres l'atteignent",
+    "What all of them share: secrets, and whatever else their .env shall say": "Ce que tous partagent : les secrets, et tout ce que doit dire d'autre leur .env",
+    "What the servers of inventory.ini share; deploy/servers.sh install has made the secrets. It stays out of git: keep a copy. Further lines for the .env of all of them, such as EMAIL_URL=..., may follow.": "Ce que partagent les serveurs de inventory.ini ; deploy/servers.sh install a fait les secrets. Ce fichier reste hors de git : gardez-en une copie. D'autres lignes pour le .env de tous, comme EMAIL_URL=..., peuvent suivre.",
+    "On a server": "Sur un serveur",
+    "For manage.py shell: leaves a file among the uploads, and tells whether it is there.": "Pour manage.py shell : laisse un fichier parmi les fichiers envoyés, et dit s'il y est.",
+    "A server could not do its part; it has said why.": "Un serveur n'a pas pu faire sa part ; il a dit pourquoi.",
+    "Whether the inventory has servers that share a site.": "Si l'inventaire a des serveurs qui se partagent un site.",
+    "By name": "Par nom",
+    "{file}: this site was made without tasks, and has nothing to do in [tasks].": "{file} : ce site a été fait sans tâches, et n'a rien à faire dans [tasks].",
+    "{file}: several servers that share a site need one in [{group}], too.": "{file} : plusieurs serveurs qui se partagent un site en veulent un dans [{group}] aussi.",
+    "{file}: [{group}] can have one server, and there are {names}.": "{file} : [{group}] peut avoir un serveur, et il y a {names}.",
+    "{file}: write the address by which the other servers reach {host} behind its name: {host} private=10.0.0.1": "{file} : écrivez après le nom de {host} l'adresse où les autres serveurs l'atteignent : {host} private=10.0.0.1",
+    "Those of deploy/servers.env: name -> value.": "Celles de deploy/servers.env : nom -> valeur.",
+    "What the .env of each says.": "Ce que dit le .env de chacun.",
+    "Whether the front speaks it: on or off.": "Si le frontal le parle : on ou off.",
+    "What this server gets to know: deploy/server/shared.py. Only the one that needs a password has it.": "Ce que ce serveur apprend : deploy/server/shared.py. Un mot de passe ne va qu'à celui qui en a besoin.",
+    "What a line of sh says there; None where the server cannot be reached.": "Ce que dit là-bas une ligne de sh ; None si le serveur ne peut être atteint.",
+    "By server, the commit that serves there: empty where there is none yet, None where it cannot be reached.": "Par serveur, le commit qui y sert : vide s'il n'y en a pas encore, None s'il ne peut être atteint.",
+    "The commit that visitors get; empty as long as there is none.": "Le commit que reçoivent les visiteurs ; vide tant qu'il n'y en a pas.",
+    "{host} could not do its part: see above. The servers after it were left as they are.": "{host} n'a pas pu faire sa part : voyez plus haut. Les serveurs qui le suivent sont restés tels quels.",
+    "The front asks those that serve this commit; one that has missed a release waits for an install.": "Le frontal demande à ceux qui servent ce commit ; celui qui a manqué une publication attend un install.",
+    "Directing the visitors": "Orientation des visiteurs",
+    "Brings each server to where the others are: what serves already is what a new one gets.": "Amène chaque serveur là où sont les autres : ce qui sert déjà est ce que reçoit un nouveau.",
+    "Preparing PostgreSQL": "Préparation de PostgreSQL",
+    "Making the table of the cache": "Création de la table du cache",
+    "The front first: no page sends visitors to https before it is there.": "Le frontal d'abord : aucune page n'envoie les visiteurs en https avant qu'il y soit.",
+    "A server, from nothing or from another release, to this one.": "Un serveur, de rien ou d'une autre version, à celle-ci.",
     "Installing the site": "Installation du site",
     "Making the release": "Publication",
+    "{file} is missing, and the servers have its secrets already: copy it from where deploy/servers.sh install was run first.": "{file} manque, et les serveurs ont déjà ses secrets : copiez-le de là où deploy/servers.sh install a été lancé la première fois.",
+    "Leaving a file among the uploads": "Dépôt d'un fichier d'essai",
+    "Looking for it": "Recherche de ce fichier",
+    "{host} does not have the uploads of {first}: give both the same folder at {folder}/var/media, or keep the uploads with an S3 service. docs/fleet.md says how; then run this again.": "{host} n'a pas les fichiers envoyés de {first} : donnez-leur le même dossier dans {folder}/var/media, ou confiez ces fichiers à un service S3. docs/fleet.md dit comment ; puis relancez cette commande.",
+    "One server after the other. Where one cannot, those before it go back: one release serves everywhere.": "Un serveur après l'autre. Si l'un ne peut pas, ceux d'avant reviennent en arrière : une seule version sert partout.",
+    "{host} does not answer, or has no site yet: nothing was changed. Mend it (deploy/servers.sh install), or go on without it, until it is installed again: deploy/servers.sh --limit 'all:!{host}' release": "{host} ne répond pas, ou n'a pas encore de site : rien n'a changé. Réparez-le (deploy/servers.sh install), ou continuez sans lui, jusqu'à ce qu'on l'installe de nouveau : deploy/servers.sh --limit 'all:!{host}' release",
     "Going back": "Retour en arrière",
+    "{host} could not take the release, and {names} could not go back: see above. deploy/servers.sh status shows what serves where.": "{host} n'a pas pu recevoir la version, et le retour en arrière a échoué sur {names} : voyez plus haut. deploy/servers.sh status montre ce qui sert, et où.",
+    "{host} could not take the release: see above. What served before serves everywhere.": "{host} n'a pas pu recevoir la version : voyez plus haut. Ce qui servait avant sert partout.",
+    "To the release before. The worker comes last: it knows the tasks of both.": "À la version d'avant. Le worker passe en dernier : il connaît les tâches des deux.",
+    "On several servers, rollback goes to the release before, and takes no name: {name}": "Sur plusieurs serveurs, rollback va à la version d'avant, et ne prend pas de nom : {name}",
+    "Those that change the data are for one server: it is the same on all.": "Celles qui changent les données vont à un seul serveur : elles sont les mêmes partout.",
     "Asking how it is": "Demande de nouvelles",
     "Copying the data": "Copie des données",
     "What sends the code first": "Ce qui envoie d'abord le code",
@@ -1084,6 +1142,7 @@ FRENCH: dict[str, str] = {
     "A pattern of .gitignore as a regular expression.": (
         "Un motif de .gitignore, en expression régulière."
     ),
+    "A commit as a .tar.gz, as long as the block lasts; its name is in the file .commit.": "Un commit en .tar.gz, le temps du bloc ; son nom est dans le fichier .commit.",
     # deploy/server/commands.py
     "Runs commands, shows what is being done, and says in a sentence what failed.": (
         "Lance des commandes, montre ce qui se fait, et dit en une phrase ce qui a échoué."
@@ -1292,14 +1351,23 @@ FRENCH: dict[str, str] = {
     "{program} needs one of these words: {commands}.": "{program} veut un de ces mots : {commands}.",
     "With Ansible, in var; a second command is refused meanwhile.": "Avec Ansible, dans var ; une seconde commande est refusée entre-temps.",
     "Another {program} is making {venv}: wait until it has ended.": "Un autre {program} fait {venv} : attendez qu'il ait fini.",
-    "The servers that are meant: name -> how Ansible reaches it.": "Les serveurs dont il s'agit : nom -> comment Ansible y va.",
-    "{file} has no server of this name below [web]: {name}.": "{file} n'a pas de serveur de ce nom sous [web] : {name}.",
-    "{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}": "{command} vaut pour un serveur, car chacun a ses données, et il y a {names} : {program} --limit NOM {command}",
+    "Those of the inventory, and how each is reached.": "Ceux de l'inventaire, et comment on atteint chacun.",
+    "Of each server that something was done on: the exit code": "Pour chaque serveur où l'on a fait quelque chose : le code de sortie",
+    "By group, their names; and by name, how Ansible reaches them.": "Leurs noms, par groupe ; et par nom, comment Ansible les atteint.",
+    "Those of these groups that are meant, each once.": "Ceux de ces groupes dont il s'agit, chacun une fois.",
+    "The command that was asked for.": "La commande demandée.",
+    "Has Ansible run it there, with what it shows; returns the exit code.": "La fait lancer là-bas par Ansible, qui montre ce qu'elle dit ; rend le code de sortie.",
+    "needs: what must be there, as a rule the site. quiet: what the command says is returned, and nothing shown.": "needs : ce qui doit y être, en général le site. quiet : ce que dit la commande est rendu, et rien n'est montré.",
     "Without a site, the other commands are not there.": "Sans site, les autres commandes n'y sont pas.",
-    "The last commit as a .tar.gz, as long as the block lasts; its name is in the file .commit.": "Le dernier commit en .tar.gz, le temps du bloc ; son nom est dans le fichier .commit.",
+    "Not on a command line, which everybody sees": "Pas sur une ligne de commande, que tout le monde voit",
+    "Runs it there with the terminal, if there is one.": "La lance là-bas avec le terminal, s'il y en a un.",
+    "{file} has no server of this name: {name}.": "{file} n'a pas de serveur de ce nom : {name}.",
+    "Once for all servers.": "Une fois pour tous les serveurs.",
+    "The password that sudo wants there: ": "Le mot de passe que veut sudo là-bas : ",
     "{folder} has no commit yet, and a commit is what is sent: git init, git add --all, git commit": "{folder} n'a pas encore de commit, et c'est un commit qui est envoyé : git init, git add --all, git commit",
+    "The servers have commit {commit}, and {folder} does not know it: git fetch, then try again.": "Les serveurs ont le commit {commit}, que {folder} ne connaît pas : git fetch, puis recommencez.",
     "Left out, as it is not committed ({number} in all): {names}": "Laissé de côté, faute de commit ({number} en tout) : {names}",
-    "Runs a command there, with the terminal if there is one; returns its exit code.": "Y lance une commande, avec le terminal s'il y en a un ; rend son code de sortie.",
+    "Short, as git shows it.": "Court, tel que git le montre.",
     "show every change, make none": "montrer chaque changement, n'en faire aucun",
     "remove all that this command has made, but ask before the data": (
         "retirer tout ce que cette commande a fait, en demandant pour les données"
@@ -1329,6 +1397,7 @@ FRENCH: dict[str, str] = {
     "There is no first release, as said above: nothing was started.": (
         "Il n'y a pas de première version, comme dit plus haut : rien n'a été démarré."
     ),
+    "Brings what this machine has in common with others, if there are any, into .env and to the broker.": "Porte dans .env et chez le courtier ce que cette machine partage avec d'autres, s'il y en a.",
     "One that runs is told what has changed in .env; supervisord itself must be new where its"
     " Python is.": (
         "S'il tourne déjà, il apprend ce qui a changé dans .env ; si son Python est neuf,"
@@ -1395,9 +1464,19 @@ FRENCH: dict[str, str] = {
     "{folder} is there and belongs to {user}: move it, or give it to root (chown).": (
         "{folder} existe et appartient à {user} : déplacez-le, ou donnez-le à root (chown)."
     ),
+    "What deploy/servers.sh has done on a machine in [database] or [front]: nothing of the site runs there.": "Ce que deploy/servers.sh fait faire sur une machine de [database] ou de [front] : rien du site n'y tourne.",
+    "The machine's PostgreSQL starts with the network, or its private address would not be there yet.": "Le PostgreSQL de la machine démarre une fois le réseau là, sans quoi son adresse privée n'y serait pas encore.",
+    "In PostgreSQL's list of who may come, these lines are the site's.": "Dans la liste de PostgreSQL de ceux qui peuvent venir, ces lignes sont celles du site.",
+    "A role with a password (SCRAM), its database, and the private address for the site's machines.": "Un rôle avec un mot de passe (SCRAM), sa base, et l'adresse privée pour les machines du site.",
+    "Giving the site its role": "Création du rôle du site",
+    "By standard input: everybody on the machine sees a command line.": "Par l'entrée standard : une ligne de commande, tous la voient sur la machine.",
+    "Source: PostgreSQL's manual, 20.1. The pg_hba.conf File.": "Source : manuel de PostgreSQL, 20.1. The pg_hba.conf File.",
+    "nginx with the visitors: it asks the machines of [web] that serve the fleet's release.": "Le nginx des visiteurs : il demande aux machines de [web] qui servent la version de l'ensemble.",
     "Some programs are missing: sudo apt install {names}": (
         "Il manque des programmes : sudo apt install {names}"
     ),
+    "It has no certificate: whoever is on the way reads and changes its pages. To get one there, and to use it:": "Il n'a pas de certificat : qui se trouve en chemin lit et change ses pages. Pour en obtenir un là-bas, et s'en servir :",
+    "One that fails is left alone for as long as it takes to try whether it is back.": "Celui qui échoue est laissé tranquille, le temps d'essayer s'il est de retour.",
     "Sites of one user read each other's secrets. What is so already goes on.": (
         "Les sites d'un même utilisateur lisent les secrets l'un de l'autre. Ce qui est déjà ainsi"
         " continue."
@@ -1564,6 +1643,8 @@ FRENCH: dict[str, str] = {
     "{domain} is the name of another site of nginx, too (nginx -T): only one may have it.": (
         "Un autre site de nginx s'appelle aussi {domain} (nginx -T) : un seul peut porter ce nom."
     ),
+    "Its addresses here: (host, port). The last one is the visitors'.": "Ses adresses ici : (hôte, port). La dernière est celle des visiteurs.",
+    "Whether visitors come by http.": "Si les visiteurs viennent en http.",
     "What a visitor gets from nginx: status and text, or the reason why nothing.": (
         "Ce qu'un visiteur obtient de nginx : code et texte, ou la raison pour laquelle il n'a"
         " rien."
@@ -1576,6 +1657,8 @@ FRENCH: dict[str, str] = {
         "Demande comme un visiteur : un autre site peut avoir le nom, un autre programme le port."
     ),
     "Asking for {address}": "Demande de {address}",
+    '{address} gives "{found}": /var/log/nginx/{domain}.front.error.log tells why.': "{address} donne « {found} » : /var/log/nginx/{domain}.front.error.log dit pourquoi.",
+    "Status and text, or why there is none.": "Le code et le texte, ou pourquoi il n'y en a pas.",
     '{address}healthz gives "{status} {said}", not this site: nginx does not listen there, or'
     " another site does (nginx -T, ss -tlnp, /var/log/nginx/error.log).": (
         '{address}healthz donne "{status} {said}" et non ce site : nginx n\'y écoute pas, ou un'
@@ -1597,6 +1680,7 @@ FRENCH: dict[str, str] = {
     "also take packages from this folder": "prendre aussi des paquets dans ce dossier",
     "DIR": "DOSSIER",
     "use no network; needs --wheelhouse DIR": "sans réseau ; exige --wheelhouse DOSSIER",
+    "another server has rehearsed this code, and migrated the database": "un autre serveur a répété ce code, et migré la base",
     "{option} lacks its value, or takes none; {program} --help lists the options.": (
         "{option} attend une valeur, ou n'en prend pas ; {program} --help énumère les options."
     ),
@@ -1805,7 +1889,9 @@ FRENCH: dict[str, str] = {
     "Rehearsal: copying the database": "Répétition : copie de la base de données",
     "Migrating the database": "Migration de la base de données",
     "Publishing the static files": "Publication des fichiers statiques",
+    "What can be tried before it serves.": "Ce qui peut s'essayer avant qu'elle serve.",
     "Rehearsal: checking the settings": "Répétition : vérification des réglages",
+    "Rehearsal: asking the database for its migrations": "Répétition : les migrations de la base",
     "Rehearsal: migrating the copy of the database": (
         "Répétition : migration de la copie de la base"
     ),
@@ -1817,6 +1903,7 @@ FRENCH: dict[str, str] = {
         "lignes, ce que les lignes peuvent refuser, et la page d'accueil."
     ),
     "Rehearsal: asking for the home page": "Répétition : demande de la page d'accueil",
+    "What the release changes for the data and for what waits.": "Ce que la version change pour les données et pour ce qui attend.",
     "It is whole and was in service: it needs no rehearsal.": (
         "Elle est entière et a déjà servi : elle se passe de répétition."
     ),
@@ -2080,6 +2167,7 @@ FRENCH: dict[str, str] = {
     ),
     "Where certbot keeps the certificate of this name": "Où certbot garde le certificat de ce nom",
     "Those of this site that nginx writes": "Ceux de ce site que tient nginx",
+    "What nginx calls the site where it only passes on what visitors ask for: hosts.py": "Le nom que nginx donne au site là où il ne fait que transmettre ce que demandent les visiteurs : hosts.py",
     "The name of the first site's service: for this one, supervisorctl needs no options.": (
         "Le nom du service du premier site : pour lui, supervisorctl se passe d'options."
     ),
@@ -2089,6 +2177,7 @@ FRENCH: dict[str, str] = {
     "A file of deploy/ with its @words@ filled in, for the service of this name.": (
         "Un fichier de deploy/ dont les @mots@ sont remplacés, pour le service de ce nom."
     ),
+    "As the front says; nobody else asks.": "Comme le dit le frontal ; personne d'autre ne demande.",
     "As nginx takes it: a longer name would not fit into nginx's table of names, whose size all"
     " sites share; a regular expression does.": (
         "Tel que nginx le prend : un nom plus long n'entrerait pas dans sa table de noms, dont tous"
@@ -2341,6 +2430,7 @@ FRENCH: dict[str, str] = {
     "What deploy/release.sh makes in the folder of the site, beside releases and venvs": (
         "Ce que deploy/release.sh fait dans le dossier du site, en plus des versions et des venvs"
     ),
+    "And what deploy/servers.sh puts there, where several machines share the site": "Et ce qu'y met deploy/servers.sh, quand plusieurs machines se partagent le site",
     "What is not the site's own cannot stop it half-way: nginx is told at the end.": (
         "Rien d'étranger au site ne peut l'arrêter à mi-chemin : nginx l'apprend à la fin."
     ),
@@ -2466,9 +2556,8 @@ FRENCH: dict[str, str] = {
     "That of the site; a release tells which one it is.": (
         "Celle du site ; une version dit laquelle c'est."
     ),
-    "What it writes holds secrets: it is for this user alone.": (
-        "Ses fichiers contiennent des secrets : ils sont pour cet utilisateur seul."
-    ),
+    "Whether a rehearsal has no rows": "Si une répétition n'a aucune ligne",
+    "What it writes holds secrets: it is for this user alone. The folder of the code may be closed to it, and PostgreSQL's programs would say so.": "Ce qu'il écrit contient des secrets : c'est pour cet utilisateur seul. Le dossier du code lui est peut-être fermé, et les programmes de PostgreSQL s'en plaindraient.",
     "Django's own settings: the vendor as Django names it, DATABASE_URL, and libpq's variables.": (
         "Les réglages de Django lui-même : le type de base comme Django le nomme, DATABASE_URL, "
         "et les variables de libpq."
@@ -2669,13 +2758,22 @@ FRENCH: dict[str, str] = {
         "Chaque fil qui répond aux visiteurs en a une, et pendant une mise en service ceux qui "
         "finissent ont encore la leur ; de même pour chaque site qui a une base ici."
     ),
-    "PostgreSQL takes {limit} connections, and the sites with a database here ({sites}) may "
-    "need {needed} during a release: sudo -u postgres psql -c 'ALTER SYSTEM SET "
-    "max_connections = {needed}', then sudo service postgresql restart.": (
-        "PostgreSQL accepte {limit} connexions, et les sites qui ont une base ici ({sites}) "
-        "peuvent en demander {needed} pendant une mise en service : sudo -u postgres psql -c "
-        "'ALTER SYSTEM SET max_connections = {needed}', puis sudo service postgresql restart."
-    ),
+    "PostgreSQL takes {limit} connections, and its sites, or the servers that share one ({sites}), may need {needed} during a release. On its machine: sudo -u postgres psql -c 'ALTER SYSTEM SET max_connections = {needed}', then sudo service postgresql restart.": "PostgreSQL accepte {limit} connexions, et ses sites, ou les serveurs qui s'en partagent un ({sites}), peuvent en demander {needed} pendant une mise en service. Sur sa machine : sudo -u postgres psql -c 'ALTER SYSTEM SET max_connections = {needed}', puis sudo service postgresql restart.",
+    # deploy/server/{% if cookiecutter.database == 'postgresql' %}shared.py{% endif %}
+    "What this machine has to know where several share the site: deploy/servers.sh writes it into servers.json, from the inventory and the secrets.": "Ce que cette machine doit savoir quand plusieurs se partagent le site : deploy/servers.sh l'écrit dans servers.json, d'après l'inventaire et les secrets.",
+    "own: this machine's private address; front, database, tasks, web: those of each group; env: the lines that .env has on all of them; up and commit: for the front, whom it asks, and what serves there": "own : l'adresse privée de cette machine ; front, database, tasks, web : celles de chaque groupe ; env : les lignes que .env a sur toutes ; up et commit : pour le frontal, à qui il demande, et ce qui y sert",
+    "Where nginx of a machine in [web] waits for the one in [front]": "Où le nginx d'une machine de [web] attend celui de [front]",
+    "Who may do what in Redis; its own users file format: redis.io, ACL": "Qui peut faire quoi dans Redis ; le format du fichier est le sien : redis.io, ACL",
+    "What runs on the machine in [tasks] alone": "Ce qui ne tourne que sur la machine de [tasks]",
+    "Empty where the site has this machine alone.": "Vide si le site n'a que cette machine.",
+    "The private address; empty where the site has this machine alone.": "L'adresse privée ; vide si le site n'a que cette machine.",
+    "What deploy/nginx/ needs of it, beside what each site has.": "Ce qu'il en faut à deploy/nginx/, outre ce qu'a chaque site.",
+    "One machine copies the data of all each night.": "Une machine copie chaque nuit les données de toutes.",
+    "The addresses of those that run the site, each once.": "Les adresses de celles qui font tourner le site, chacune une fois.",
+    "Name -> value.": "Nom -> valeur.",
+    "The text of a .env with these lines instead of its own.": "Le texte d'un .env avec ces lignes à la place des siennes.",
+    "The lines of Redis's file of users: the site alone, by its password's SHA-256. Empty where Redis is another machine's.": "Les lignes du fichier d'utilisateurs de Redis : le site seul, par le SHA-256 de son mot de passe. Vide si Redis est sur une autre machine.",
+    "What supervisord.conf says otherwise on this machine.": "Ce que supervisord.conf dit autrement sur cette machine.",
     # deploy/server/{% if cookiecutter.database == 'sqlite' %}database.py{% endif %}
     "What the commands know of the site's database: a file of SQLite.": (
         "Ce que les commandes savent de la base de données du site : un fichier de SQLite."
@@ -3840,6 +3938,7 @@ FRENCH: dict[str, str] = {
         "fermée entre-temps est rouverte. Pas de réserve de connexions de Django (« pool » dans "
         "OPTIONS) : ce qu'un maître ouvre avant de se dupliquer, deux workers se le partageraient."
     ),
+    "Each process has its own, unless several servers share the site: dbcache://cache": "Chaque processus a le sien, sauf si plusieurs serveurs se partagent le site : dbcache://cache",
     "Opening the file anew for each request costs more than the queries.": (
         "Rouvrir le fichier à chaque requête coûte plus que les lectures elles-mêmes."
     ),

@@ -168,8 +168,14 @@ FILES = [
 ]
 # What a project with PostgreSQL has beside.
 POSTGRESQL_FILES = [
+    "deploy/nginx/behind_front.conf",
+    "deploy/nginx/front.conf",
+    "deploy/server/fleet.py",
+    "deploy/server/hosts.py",
     "deploy/server/postgresql.py",
     "deploy/server/roles.py",
+    "deploy/server/shared.py",
+    "docs/fleet.md",
     "docs/postgresql.md",
     "pages/management/commands/migrate.py",
 ]

@@ -72,6 +72,12 @@ ELSEWHERE = {
     "deploy/servers.sh": Elsewhere(
         "to a server", "booted/test_servers.py::test_the_other_commands_of_a_server"
     ),
+    "deploy/servers.sh --limit web": Elsewhere(
+        "to several servers", "booted/test_fleet.py::test_it_is_installed_from_nothing"
+    ),
+    "deploy/servers.sh --limit 'all:!NAME' release": Elsewhere(
+        "to several servers", "booted/test_fleet.py::test_it_is_installed_from_nothing"
+    ),
     "sudo deploy/install.sh\n": Elsewhere(
         "root's", "booted/test_debian.py::test_it_is_installed_and_answers"
     ),
@@ -135,6 +141,8 @@ OF_POSTGRESQL = {
 } | {
     "venv/bin/python manage.py dumpdata --all",
     "sudo service supervisord stop\n",
+    "deploy/servers.sh --limit web",
+    "deploy/servers.sh --limit 'all:!NAME' release",
 }
 OF_TASKS = {start for start in ELSEWHERE if re.search("(redis|valkey)-server", start)}
 # It stays until Ctrl-C.
@@ -329,7 +337,7 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
         for name in ("lesson/settings.py", ".env.example", "deploy/gunicorn.conf.py")
     )
     made_later = {"venv", ".env", "releases", "var", "web_interface.conf", "wheels", "photos"}
-    made_later |= {"guestbook", "local.conf", "locale", "middleware.py", "where.py"}
+    made_later |= {"servers.env", "guestbook", "local.conf", "locale", "middleware.py", "where.py"}
     spans = [span for document in lesson_of(project).values() for span in document.spans]
     paths = {
         found
@@ -347,6 +355,7 @@ def test_what_it_names_exists(both: dict[str, Project], language: str) -> None:
     names -= {"RUNNING", "FATAL", "QUIT", "EACCES", "DISCOUNT", "PAGES"}
     names -= {"TEMPLATE_VERSION", "UPGRADING", "CHANGELOG"}
     names -= {"ALTER", "TABLE", "DROP", "COLUMN", "INDEX", "INVALID", "CONCURRENTLY", "CREATEDB"}
+    names -= {"DISABLE_SERVER_SIDE_CURSORS"}
     assert "ALLOWED_HOSTS" in names
     assert [name for name in names if name not in written] == []
 

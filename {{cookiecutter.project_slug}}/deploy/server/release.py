@@ -183,8 +183,10 @@ def make_release(site, config, options):
 
 #% if cookiecutter.database == "postgresql"
 def rehearse(site, new, is_migrated):
+    """_("What can be tried before it serves.")"""
 #% else
 def rehearse(site, new):
+    """_("What can be tried before it serves.")"""
 #% endif
     with step(_py("Rehearsal: checking the settings")):
         warnings = new.check()

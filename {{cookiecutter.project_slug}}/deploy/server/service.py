@@ -46,13 +46,14 @@ def filled(source, service):
         "server_name": server_name(DOMAIN),
         "site": shown(SupervisordConf(CODE).site),
         "service": service,
-        "scheme": "$scheme",
     }
     text = CODE.joinpath("deploy", source).read_text(encoding="utf-8")
 #% if cookiecutter.database == "postgresql"
     if shared.own():
-        #: As the front says; nobody else asks.
-        values |= {"scheme": "$http_x_forwarded_proto", **shared.words()}
+        values |= shared.words()
+        if source == "nginx/site.conf":
+            #: As the front says; nobody else asks.
+            text = text.replace("$scheme;", "$http_x_forwarded_proto;")
         if not shared.makes_copies():
             text = re.sub(r"(?m)^(?=.*/deploy/server backup )", "#", text)
 #% endif
