@@ -1,5 +1,8 @@
 """_("Removes what deploy/install.sh has made: the steps, in their order.")"""
 
+#% if cookiecutter.database == "postgresql"
+import os
+#% endif
 import pwd
 
 #% if cookiecutter.database == "postgresql"
@@ -27,6 +30,11 @@ def uninstall(changes, service, options):
         text = _py("Nothing is installed in {folder}.")
         raise Failed(text, folder=FOLDER)
     with_data = options.yes or wants_data_removed()
+#% if cookiecutter.database == "postgresql"
+    if with_data and os.path.ismount(SITE.media):
+        text = _py("{folder} is mounted, and others may have it, too: unmount it first, and what it holds stays.")
+        raise Failed(text, folder=SITE.media)
+#% endif
 #% if cookiecutter.database == "postgresql"
     if with_data:
         roles.require_usable()
