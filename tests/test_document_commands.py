@@ -31,6 +31,7 @@ NOT_RUN = {
     "script/bench figures": "takes minutes, on a machine that does nothing else",
     "script/bench compare": "takes half an hour; bench/RESULTS.md is what it writes",
     "script/bench tasks": "takes minutes; bench/TASKS.md is what it writes",
+    "script/bench servers": "takes a quarter of an hour; bench/SERVERS.md is what it writes",
     "script/lock --upgrade": "takes the versions of the day, whatever they are",
     "script/audit": "asks PyPI itself; test_audit.py has one of its own",
     "script/release 1.2.3": "passes every test first; test_script_release.py makes a version",
