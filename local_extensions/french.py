@@ -1902,11 +1902,12 @@ FRENCH: dict[str, str] = {
     "Returns what the release that serves cannot live with.": (
         "Renvoie ce que la version en service ne supporte pas."
     ),
-    "The settings of Django, supervisord and gunicorn; returns those of Django's warnings that the"
-    " release before did not have.": (
-        "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django"
-        " que la version précédente n'avait pas."
+    "The settings of Django and supervisord; gunicorn reads its own when it is asked for the home "
+    "page. Returns those of Django's warnings that the release before did not have.": (
+        "Les réglages de Django et de supervisord ; gunicorn lit les siens quand la page d'accueil "
+        "lui est demandée. Rend les avertissements de Django que la version précédente n'avait pas."
     ),
+    "Without rows, it is asked for none.": "Sans lignes, elle ne lui est pas demandée.",
     "A gunicorn on a socket that nobody else knows must show the home page.": (
         "Un gunicorn, sur une socket que nul autre ne connaît, doit montrer la page d'accueil."
     ),

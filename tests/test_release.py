@@ -562,11 +562,12 @@ migration_that_fails = migration("0001_fails", 'migrations.RunSQL("no such state
         (append("deploy/supervisor_plugin/server.py", "no_such\n"), 3, "no_such"),
         (migration_that_fails, 4, 'near "no": syntax error'),
         (replace("pages/views.py", "def home(request):\n", "def home(request):\n    no_such\n"), 6, "name 'no_such' is not defined"),
+        (append("deploy/gunicorn.conf.py", "no_such\n"), 6, "name 'no_such' is not defined"),
         (append("requirements.txt", "no-such-package==1 --hash=sha256:" + "0" * 64 + "\n"), 1, "no-such-package"),
         (only_under_supervisord, 9, "did not come up"),
         (another_name_under_supervisord, 10, "ok x"),
     ],
-    ids=["settings", "urls", "supervisord", "plugin", "migration", "home page", "requirements", "start", "name"],
+    ids=["settings", "urls", "supervisord", "plugin", "migration", "home page", "gunicorn", "requirements", "start", "name"],
 )  # fmt: skip
 def test_a_broken_release_is_refused(
     server: Server, break_it: Change, at: int, reason: str

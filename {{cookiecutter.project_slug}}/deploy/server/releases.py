@@ -127,10 +127,14 @@ class Release:
         link(self.path / "var", "../../var")
 
     def check(self):
-        """_("The settings of Django, supervisord and gunicorn; returns those of Django's warnings that the release before did not have.")"""
+        """_("The settings of Django and supervisord; gunicorn reads its own when it is asked for the home page. Returns those of Django's warnings that the release before did not have.")"""
         said = self.manage("check", "--deploy")
         self.python("deploy/server", "health", "config")
-        self.python("venv/bin/gunicorn", "--check-config", *GUNICORN)
+#% if cookiecutter.database == "postgresql"
+        #: Without rows, it is asked for none.
+        if self.database.schema_only:
+            self.python("venv/bin/gunicorn", "--check-config", *GUNICORN)
+#% endif
         warnings = WARNING.findall(said)
         (self.path / WARNINGS).write_text("\n".join(warnings))
         known = self.path / ".previous" / WARNINGS
