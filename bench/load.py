@@ -10,7 +10,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -61,13 +61,14 @@ def visitors(
     port: int,
     path: str = "/healthz",
     timeout: float = 60,
-    rest: float = 0,
+    rest: float | Callable[[], float] = 0,
     clients: int = CLIENTS,
     host: str = "127.0.0.1",
 ) -> Iterator[Visits]:
     """Lets the clients ask this host's site during the `with` block, and a second before and after it.
 
-    Each rests so many seconds between two requests; without, they take all that the machine has.
+    Each rests so many seconds between two requests, or as many as the function then gives; without,
+    they take all that the machine has.
     """
     visits = Visits()
     lock = threading.Lock()
@@ -94,7 +95,8 @@ def visitors(
             if not keep or result != "200":
                 connection.close()
                 connection = connect()
-            time.sleep(rest if result == "200" else max(rest, AFTER_FAILURE))
+            pause = rest() if callable(rest) else rest
+            time.sleep(pause if result == "200" else max(pause, AFTER_FAILURE))
         connection.close()
 
     threads = [threading.Thread(target=visit, args=(n % 2 == 0,)) for n in range(clients)]

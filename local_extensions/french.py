@@ -1230,9 +1230,7 @@ FRENCH: dict[str, str] = {
     "The name of its database, where that is made for it": (
         "Le nom de sa base de données, là où elle est créée pour lui"
     ),
-    "The package with its settings and its Celery app": (
-        "Le paquet où sont ses réglages et son application Celery"
-    ),
+    "The package with its settings": "Le paquet où se trouvent ses réglages",
     "supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf"
     " has it": (
         "Le nom des maîtres gunicorn chez supervisord, celui de [fcgi-program:...] dans"
@@ -1318,6 +1316,7 @@ FRENCH: dict[str, str] = {
     "HTTPS in .env, as the settings read it and as the site that runs has it.": (
         "HTTPS dans .env, tel que la configuration le lit et tel que le site en marche l'a pris."
     ),
+    "What Django makes of it": "Ce que Django en fait",
     "Whether .env has the domain in ALLOWED_HOSTS, and HTTPS on.": (
         "Le .env a-t-il le domaine dans ALLOWED_HOSTS, et HTTPS est-il actif ?"
     ),
@@ -1964,9 +1963,12 @@ FRENCH: dict[str, str] = {
     "One of Django's warnings, and where a release keeps those that it had": (
         "Un avertissement de Django, et où une version garde ceux qu'elle a eus"
     ),
-    "For manage.py shell: a name under which the site answers": (
-        "Pour manage.py shell : un nom sous lequel le site répond"
+    "Before what needs of Django its settings alone; manage.py shell loads every app, and takes "
+    "three times as long.": (
+        "Devant ce qui n'a besoin, de Django, que de ses réglages ; manage.py shell charge toutes "
+        "les applications, et met trois fois plus de temps."
     ),
+    "A name under which the site answers": "Un nom sous lequel le site répond",
     "One release: its folder, and what is done to it.": (
         "Une version : son dossier, et ce qu'on en fait."
     ),
@@ -1984,17 +1986,19 @@ FRENCH: dict[str, str] = {
     "Runs a command of the release's Python as the site's user.": (
         "Lance une commande du Python de la version, en tant qu'utilisateur du site."
     ),
+    "What the code prints that asks Django's settings.": "Ce qu'affiche le code qui interroge les réglages de Django.",
     "Gives the release a var/ of its own, with all uploads.": (
         "Donne à la version un var/ à elle, avec tous les fichiers envoyés."
     ),
     "Returns what the release that serves cannot live with.": (
         "Renvoie ce que la version en service ne supporte pas."
     ),
-    "The settings of Django, supervisord and gunicorn; returns those of Django's warnings that the"
-    " release before did not have.": (
-        "Les réglages de Django, de supervisord et de gunicorn ; rend les avertissements de Django"
-        " que la version précédente n'avait pas."
+    "The settings of Django and supervisord; gunicorn reads its own when it is asked for the home "
+    "page. Returns those of Django's warnings that the release before did not have.": (
+        "Les réglages de Django et de supervisord ; gunicorn lit les siens quand la page d'accueil "
+        "lui est demandée. Rend les avertissements de Django que la version précédente n'avait pas."
     ),
+    "Without rows, it is asked for none.": "Sans lignes, elle ne lui est pas demandée.",
     "A gunicorn on a socket that nobody else knows must show the home page.": (
         "Un gunicorn, sur une socket que nul autre ne connaît, doit montrer la page d'accueil."
     ),
@@ -2649,10 +2653,10 @@ FRENCH: dict[str, str] = {
     "Each server has it: for what is done beside the site's own": (
         "Chaque serveur l'a : pour ce qui se fait à côté de celle du site"
     ),
-    "For manage.py shell: the kind of the site's database, the URL in .env, and what libpq "
-    "must know to reach it, as its variables (PostgreSQL's manual, 34.15)": (
-        "Pour manage.py shell : le type de la base du site, l'URL de .env, et ce que libpq doit "
-        "savoir pour l'atteindre, sous forme de ses variables (manuel de PostgreSQL, 34.15)"
+    "Asks Django: the kind of the site's database, the URL in .env, and what libpq must know to "
+    "reach it, as its variables (PostgreSQL's manual, 34.15)": (
+        "Demande à Django le type de la base du site, l'URL de .env, et ce que libpq doit savoir "
+        "pour l'atteindre, sous forme de ses variables (manuel de PostgreSQL, 34.15)"
     ),
     "What PostgreSQL's programs say, and the sentence that names the remedy; the first that "
     "fits counts.": (
@@ -2789,7 +2793,7 @@ FRENCH: dict[str, str] = {
     "The database, and what SQLite has beside it as long as it is open": (
         "La base, et ce que SQLite tient à côté tant qu'elle est ouverte"
     ),
-    "For manage.py shell": "Pour manage.py shell",
+    "Which database the settings name": "La base que nomment les réglages",
     "Settings that cannot be loaded name none.": (
         "Des réglages qu'on ne peut pas charger n'en nomment aucune."
     ),

@@ -20,7 +20,7 @@ from support.postgresql import Cluster
 from support.progress import Progress, part_of, seconds
 from support.project import Project, Site, copy_venv
 from support.server import Server
-from support.template import copy_template
+from support.template import copy_template, read_once
 from support.visit import DESK, Scheme, Visit
 from xdist.scheduler import LoadFileScheduling
 
@@ -164,7 +164,12 @@ def try_bake(
         return Path(tempfile.mkdtemp(prefix="b", dir=short_folder))
 
     cookies = Cookies(str(template), new_folder, _cookiecutter_config_file)
-    return lambda **answers: cookies.bake(extra_context=answers)
+
+    def bake(**answers: str) -> Result:
+        with read_once():
+            return cookies.bake(extra_context=answers)
+
+    return bake
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from load import CLIENTS, visitors
 from support.commands import AS_USER, USER
 from support.lesson import Reader
 from support.ports import free_port
+from support.server import rest
 from support.template import LANGUAGES, cookiecutter
 from support.waiting import eventually
 
@@ -161,7 +162,7 @@ def test_a_change_is_released_and_taken_back_and_fails_no_request(
 ) -> None:
     first = (server.path / "current").readlink().name
     site.change("pages/templates/pages/home.html", '<h1 dir="auto">', '<h1 dir="auto">New: ')
-    with visitors(server.port, rest=REST) as visits:
+    with visitors(server.port, rest=rest(server.path)) as visits:
         second = release(site, server)
     assert visits.failures == {}
     assert server.get("/healthz").text == f"ok {second}\n"

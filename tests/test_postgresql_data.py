@@ -14,7 +14,7 @@ import pytest
 from load import visitors
 from support.commands import AS_USER, ENVIRONMENT, USER, Run
 from support.postgresql import Cluster
-from support.server import Server
+from support.server import Server, rest
 from support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -126,7 +126,7 @@ def test_a_migration_is_tried_on_a_copy(server: Server, cluster: Cluster) -> Non
     sessions = "INSERT INTO django_session SELECT n, 'same', now() FROM generate_series(1, 2) n"
     cluster.sql(sessions, "shop")
     sql = "CREATE TABLE x (); CREATE UNIQUE INDEX ON django_session (session_data)"
-    with visitors(server.port, rest=REST) as visits:
+    with visitors(server.port, rest=rest(server.path)) as visits:
         done = server.release(migrating(sql), check=False)
     assert (done.returncode, visits.failures) == (1, {})
     assert "could not create unique index" in done.stderr

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zoneinfo
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import getaddresses
 from functools import cache
@@ -23,11 +23,10 @@ from cookiecutter.main import cookiecutter
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.provisional import domains
-from jinja2 import Environment
 from markdown_it import MarkdownIt
-from nginx import fill
 from supervisor.options import ServerOptions
 from support.commands import require
+from support.template import read_once
 
 from local_extensions.answers import EXAMPLES, RULES, problems
 from local_extensions.quoting import idna_host
@@ -80,36 +79,20 @@ def output(short_folder: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=short_folder))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _files_are_compiled_once() -> Iterator[None]:
-    """Jinja gets the same files for every project; what the answers are, it learns only afterwards."""
-    compile_anew, known = Environment.compile, {}
-
-    def compile_once(self: Environment, source: str, name: str | None = None, *more: Any) -> Any:
-        if name is None:
-            return compile_anew(self, source, name, *more)
-        if (name, source) not in known:
-            known[name, source] = compile_anew(self, source, name, *more)
-        return known[name, source]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Environment, "compile", compile_once)
-        yield
-
-
 @pytest.fixture(scope="module")
 def generate(template: Path, output: Path, _cookiecutter_config_file: Path) -> Bake:
     """Bakes in this process, without hooks: the rules hold all the same."""
 
     def generate(answers: dict[str, str]) -> Path:
-        path = cookiecutter(
-            str(template),
-            no_input=True,
-            extra_context=answers,
-            output_dir=str(output),
-            config_file=str(_cookiecutter_config_file),
-            accept_hooks=False,
-        )
+        with read_once():
+            path = cookiecutter(
+                str(template),
+                no_input=True,
+                extra_context=answers,
+                output_dir=str(output),
+                config_file=str(_cookiecutter_config_file),
+                accept_hooks=False,
+            )
         return Path(path)
 
     return generate
@@ -192,6 +175,18 @@ http {{
     include {folder}/*/https.conf;
 }}
 """
+
+
+def fill(project: Path) -> dict[str, str]:
+    """SOURCES with their words filled in: by the project's own code, in this process."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "server"]:
+        del sys.modules[name]  # of the project before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        patch.syspath_prepend(project / "deploy")
+        service = importlib.import_module("server.service")
+        assert Path(service.__file__ or "").is_relative_to(project)
+        return {source: service.filled(source, "supervisord") for source in SOURCES}
 
 
 @dataclass
@@ -293,7 +288,7 @@ def test_accepted_answers_are_read_back(generate: Bake, short_folder: Path) -> N
         try:
             check_python(project, answers)
             check_supervisor(project, answers)
-            texts = dict(zip(SOURCES, fill(project, *SOURCES), strict=True))
+            texts = fill(project)
             check_shell(texts, answers)
             check_env(project, answers)
             check_readme(project, answers)

@@ -19,7 +19,7 @@ from load import visitors
 from support.commands import AS_USER, SYSTEM, USER, Run, pythons, require
 from support.namespaces import namespace
 from support.project import Site
-from support.server import Change, Server
+from support.server import REST, SELDOM, Change, Server, rest
 from support.waiting import eventually
 from support.wheels import tiny_wheel
 
@@ -45,10 +45,6 @@ LACKS_VALUE = "lacks its value, or takes none; deploy/release.sh --help lists th
 BUSY = "Another release or a restore is under way in "
 # The machine that tests is shared, and its clock ticks for others too.
 LONGEST_PAUSE = 2.0
-# Of each of the 16 visitors, in seconds: 150 requests a second leave a processor to the release.
-REST = 0.1
-# Of those of a release that ends before it touches what serves, or that has a venv to make
-SELDOM = 0.5
 
 
 def steps(run: Run) -> list[str]:
@@ -135,7 +131,7 @@ def test_new_code_and_back(server: Server) -> None:
     config = replace("deploy/supervisord.conf", "stopwaitsecs = 40", "stopwaitsecs = 41")
     table = migration("0001_table", 'migrations.RunSQL("CREATE TABLE basket (id integer)")')
     css = append("pages/static/pages/site.css", "/* new */\n")
-    with visitors(server.port, rest=REST) as visits:
+    with visitors(server.port, rest=rest(server.path)) as visits:
         done = server.release(title("New"), table, css, config)
     assert (visits.failures, steps(done), done.stderr) == ({}, STEPS, "")
     assert visits.pause < LONGEST_PAUSE
@@ -566,19 +562,19 @@ migration_that_fails = migration("0001_fails", 'migrations.RunSQL("no such state
         (append("deploy/supervisor_plugin/server.py", "no_such\n"), 3, "no_such"),
         (migration_that_fails, 4, 'near "no": syntax error'),
         (replace("pages/views.py", "def home(request):\n", "def home(request):\n    no_such\n"), 6, "name 'no_such' is not defined"),
+        (append("deploy/gunicorn.conf.py", "no_such\n"), 6, "name 'no_such' is not defined"),
         (append("requirements.txt", "no-such-package==1 --hash=sha256:" + "0" * 64 + "\n"), 1, "no-such-package"),
         (only_under_supervisord, 9, "did not come up"),
         (another_name_under_supervisord, 10, "ok x"),
     ],
-    ids=["settings", "urls", "supervisord", "plugin", "migration", "home page", "requirements", "start", "name"],
+    ids=["settings", "urls", "supervisord", "plugin", "migration", "home page", "gunicorn", "requirements", "start", "name"],
 )  # fmt: skip
 def test_a_broken_release_is_refused(
     server: Server, break_it: Change, at: int, reason: str
 ) -> None:
     """The reason is shown, no request fails, and the old code answers."""
     before = server.current, server.previous, server.releases
-    rest = SELDOM if at < STEPS.index(TURN) else REST
-    with visitors(server.port, rest=rest) as visits:
+    with visitors(server.port, rest=rest(server.path)) as visits:
         done = server.release(break_it, check=False)
     assert (done.returncode, visits.failures, steps(done)) == (1, {}, STEPS[: at + 1])
     assert reason in done.stderr
@@ -656,7 +652,7 @@ def test_killed_at_each_step(server: Server) -> None:
     with visitors(server.port, rest=SELDOM) as before:
         for step in STEPS[:turn]:
             kill_at(step)
-    with visitors(server.port, rest=REST) as visits:
+    with visitors(server.port, rest=rest(server.path)) as visits:
         for step in STEPS[turn:]:
             kill_at(step)
         eventually(lambda: server.release(check=False).returncode == 0, 60)

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,22 @@ from .project import Site
 from .waiting import eventually
 
 Change = Callable[[Path], None]
+# Seconds between two requests of each of the 16 visitors, while what serves is replaced, and while
+# nothing of it is touched: 150 requests a second leave a processor to a release, not the other one.
+REST, SELDOM = 0.1, 0.5
+
+
+def rest(site: Path) -> Callable[[], float]:
+    """Of visitors during a release: from the moment when `current` leads to another one, they hurry."""
+    current = site / "current"
+    before, switched = current.readlink(), threading.Event()
+
+    def seconds() -> float:
+        if current.readlink() != before:
+            switched.set()
+        return REST if switched.is_set() else SELDOM
+
+    return seconds
 
 
 @dataclass

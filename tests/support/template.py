@@ -3,7 +3,15 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import pytest
+from cookiecutter import generate
+from jinja2 import Environment
 
 from .commands import ENVIRONMENT, Run
 
@@ -37,6 +45,34 @@ def copy_template(folder: Path) -> Path:
         else:
             shutil.copy(source, folder / part)
     return folder
+
+
+def once_for_each_text(compile_anew: Callable[..., Any]) -> Callable[..., Any]:
+    """Jinja's compiler for one template, which asks it once for each of its texts."""
+    known: dict[tuple[str | None, str], Any] = {}
+
+    def compile(self: Environment, source: str, name: str | None = None, *more: Any) -> Any:
+        if (name, source) not in known:
+            known[name, source] = compile_anew(self, source, name, *more)
+        return known[name, source]
+
+    return compile
+
+
+COMPILE = once_for_each_text(Environment.compile)
+IS_BINARY = cache(generate.is_binary)
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Cookiecutter in this process reads each file of the template once, not for each project.
+
+    Jinja gets the same texts each time; what the answers are, it learns only afterwards.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", COMPILE)
+        patch.setattr(generate, "is_binary", IS_BINARY)
+        yield
 
 
 def cookiecutter(folder: Path, *arguments: str, **environment: str) -> Run:

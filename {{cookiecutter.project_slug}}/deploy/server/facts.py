@@ -10,9 +10,7 @@ DOMAIN = {{ cookiecutter.domain_name | idna | python }}
 #: The name of its database, where that is made for it
 DATABASE = "{{ cookiecutter.project_slug }}"
 #% endif
-#% if cookiecutter.tasks == "celery"
-#: The package with its settings and its Celery app
+#: The package with its settings
 PACKAGE = "{{ cookiecutter.project_slug }}"
-#% endif
 #: supervisord's name of the gunicorn masters, as [fcgi-program:...] in deploy/supervisord.conf has it
 GROUP = "gu-{{ cookiecutter.project_slug }}"

@@ -7,8 +7,8 @@ from .facts import DOMAIN
 from .probes import ask
 
 LINE = re.compile(r"(?m)^((?:export )?HTTPS=)[^\r\n]*")
-SETTINGS = f"""
-from django.conf import settings
+#: What Django makes of it
+ASK = f"""
 from django.http.request import validate_host
 print(int(validate_host({DOMAIN!r}, settings.ALLOWED_HOSTS)), int(settings.HTTPS))
 """
@@ -17,7 +17,7 @@ print(int(validate_host({DOMAIN!r}, settings.ALLOWED_HOSTS)), int(settings.HTTPS
 def written(release):
     """_("Whether .env has the domain in ALLOWED_HOSTS, and HTTPS on.")"""
     try:
-        said = release.manage("shell", "--no-imports", "-c", SETTINGS)
+        said = release.ask_settings(ASK)
     except Failed as failure:
         text = _py("Django refuses the settings, .env among them: {reason}")
         raise Failed(text, reason=str(failure).splitlines()[-1]) from None
