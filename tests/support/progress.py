@@ -11,6 +11,7 @@ BY_PARAMETER = ("test_debian", "test_document_commands", "test_life", "test_pyth
 # Seconds of each part in the quick run and in the whole one, as their last lines say on two
 # processors; what takes less than three is not here. The longest parts begin first.
 SECONDS = {
+    "test_fleet": (0, 700),
     "test_release": (0, 699),
     "test_lesson": (8, 690),
     "test_debian[bookworm-systemd]": (0, 573),
