@@ -76,7 +76,7 @@ ELSEWHERE = {
         "to several servers", "booted/test_fleet.py::test_it_is_installed_from_nothing"
     ),
     "deploy/servers.sh --limit 'all:!NAME' release": Elsewhere(
-        "to several servers", "booted/test_fleet.py::test_it_is_installed_from_nothing"
+        "to several servers", "booted/test_fleet.py::test_a_machine_goes_and_comes_back"
     ),
     "sudo deploy/install.sh\n": Elsewhere(
         "root's", "booted/test_debian.py::test_it_is_installed_and_answers"
