@@ -1661,7 +1661,6 @@ FRENCH: dict[str, str] = {
     ),
     "Asking for {address}": "Demande de {address}",
     '{address} gives "{found}": /var/log/nginx/{domain}.front.error.log tells why.': "{address} donne « {found} » : /var/log/nginx/{domain}.front.error.log dit pourquoi.",
-    "Status and text, or why there is none.": "Le code et le texte, ou pourquoi il n'y en a pas.",
     '{address}healthz gives "{status} {said}", not this site: nginx does not listen there, or'
     " another site does (nginx -T, ss -tlnp, /var/log/nginx/error.log).": (
         '{address}healthz donne "{status} {said}" et non ce site : nginx n\'y écoute pas, ou un'

@@ -3,7 +3,6 @@
 import http.client
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.commands import WITH_UV, Run, require
 from support.debian import CODE, Machine, booted, load, require_root, tree, wheelhouse
+from support.fleet import write_ssh_config
 from support.git import commit_all, git
 from support.project import Project, copy_venv
 from support.updates import (
@@ -115,13 +115,6 @@ def laptop(history: Path, short_folder: Path) -> Iterator[Laptop]:
         yield laptop
 
 
-def write_ssh_config(home: Path) -> None:
-    """ssh looks for its files where the machine's list of users says, not in HOME."""
-    subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", home / "key"], check=True)
-    config = f"IdentityFile {home}/key\nIdentitiesOnly yes\nUserKnownHostsFile {home}/known_hosts\n"
-    (home / "config").write_text(f"{config}GlobalKnownHostsFile none\n")
-
-
 def test_each_obstacle_has_its_sentence(laptop: Laptop) -> None:
     machine = laptop.machine
 
@@ -220,12 +213,9 @@ def test_a_release_and_its_rollback_lose_no_request(laptop: Laptop) -> None:
 
 def test_what_stops_a_release_is_said(laptop: Laptop) -> None:
     first = laptop.machine.inside(laptop.serves)
-    machine = laptop.machine
-    hold = "flock /srv/chess/release.lock sleep 60 >/dev/null 2>&1 & echo $!"
-    holder = machine.run("sh", "-ec", hold).stdout.strip()
-    said = laptop.refusal("release", *OFFLINE)
+    with laptop.machine.holding("/srv/chess/release.lock"):
+        said = laptop.refusal("release", *OFFLINE)
     assert "Another release or a restore is under way in /srv/chess" in said
-    machine.run("pkill", "--parent", holder)
 
     views = laptop.project.path / "pages/views.py"
     views.write_text(f"import nothing_of_this_name\n{views.read_text()}")

@@ -337,6 +337,16 @@ class Machine:
             assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
         return done
 
+    @contextmanager
+    def holding(self, lock: str) -> Iterator[None]:
+        """A file is locked there, as by another command, while the block lasts."""
+        hold = f"flock {lock} sleep 600 >/dev/null 2>&1 & echo $!"
+        holder = self.run("sh", "-ec", hold).stdout.strip()
+        try:
+            yield
+        finally:
+            self.run("pkill", "--parent", holder)
+
     def enter_network(self) -> None:
         """Takes the calling thread, and no other, into its network."""
         self._require_running()

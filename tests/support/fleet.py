@@ -65,13 +65,13 @@ class Fleet:
         commit_all(self.project.path)
         return git(self.project.path, "log", "-1", "--format=%h").strip()
 
-    def request(self, path: str = "/") -> str:
+    def request(self, path: str = "/", **headers: str) -> str:
         """A page, as a visitor gets it from the front; in the calling thread's network."""
         front = next(iter(self.addresses.values()))
         connection = http.client.HTTPConnection(self.domain)
         connection.sock = socket.create_connection((front, 80), 30)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             response = connection.getresponse()
             said = response.read().decode()
             assert response.status == 200, (response.status, said)
@@ -79,8 +79,8 @@ class Fleet:
         finally:
             connection.close()
 
-    def get(self, path: str = "/") -> str:
-        return self.network.inside(lambda: self.request(path))
+    def get(self, path: str = "/", **headers: str) -> str:
+        return self.network.inside(lambda: self.request(path, **headers))
 
     def answers(self) -> bool:
         try:
@@ -120,11 +120,8 @@ def fleet(project: Project, domain: str, shared: Path, **suites: str) -> Iterato
 
 
 def welcome(made: Fleet) -> None:
-    """ssh looks for its files where the machine's list of users says, not in HOME."""
-    key = made.home / "key"
-    subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
-    config = f"IdentityFile {key}\nIdentitiesOnly yes\nUserKnownHostsFile {made.home}/known_hosts\n"
-    (made.home / "config").write_text(f"{config}GlobalKnownHostsFile none\n")
+    """The machines get their addresses, and ssh is let in; it knows their keys."""
+    key = write_ssh_config(made.home)
     for name, machine in made.machines.items():
         network = ADDRESS.format(address=made.addresses[name])
         (machine.root / "etc/systemd/network/10-host0.network").write_text(network)
@@ -136,3 +133,12 @@ def welcome(made: Fleet) -> None:
         return said if said.count("ssh-ed25519") == len(made.machines) else ""
 
     (made.home / "known_hosts").write_text(eventually(keys, 60))
+
+
+def write_ssh_config(home: Path) -> Path:
+    """ssh looks for its files where the machine's list of users says, not in HOME. Returns the key."""
+    key = home / "key"
+    subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
+    config = f"IdentityFile {key}\nIdentitiesOnly yes\nUserKnownHostsFile {home}/known_hosts\n"
+    (home / "config").write_text(f"{config}GlobalKnownHostsFile none\n")
+    return key

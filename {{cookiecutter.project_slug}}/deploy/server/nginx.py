@@ -94,9 +94,12 @@ def address():
 def got():
     """_("What a visitor gets from nginx: status and text, or the reason why nothing.")"""
     host, port = listens_at()[-1]
-    place = (host.replace("0.0.0.0", "127.0.0.1"), port)
+    return got_from(host.replace("0.0.0.0", "127.0.0.1"), port, speaks_tls())
+
+
+def got_from(host, port, tls):
     try:
-        return ask(place, "/healthz", DOMAIN, tls=speaks_tls())
+        return ask((host, port), "/healthz", DOMAIN, tls=tls)
     except OSError as error:
         return _py("no answer"), str(error)
 
