@@ -3996,6 +3996,7 @@ FRENCH: dict[str, str] = {
     "A process is replaced after so many tasks, or once it has grown to this (KiB).": (
         "Un processus est remplacé après tant de tâches, ou quand il a grossi jusque-là (Kio)."
     ),
+    "Within so many seconds a new one must be up, or it is ended. While the worker looks for its broker, it does not hear of it.": "En autant de secondes, un nouveau processus doit être prêt, sinon il est arrêté. Tant que le worker cherche son broker, il n'en apprend rien.",
     "What a task returns is nobody's, unless it says so itself.": (
         "Ce que rend une tâche n'est à personne, sauf si elle le dit elle-même."
     ),

@@ -158,6 +158,8 @@ CELERY_TASK_TIME_LIMIT = 330
 #: A process is replaced after so many tasks, or once it has grown to this (KiB).
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 1_000
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000
+#: Within so many seconds a new one must be up, or it is ended. While the worker looks for its broker, it does not hear of it.
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60
 #: What a task returns is nobody's, unless it says so itself.
 CELERY_TASK_IGNORE_RESULT = True
 #: Their log is the site's: errors are mailed.
