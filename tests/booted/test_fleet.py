@@ -178,12 +178,16 @@ def test_a_release_rolls_and_a_broken_one_goes_back(club: Fleet) -> None:
         with club.machines["second"].holding(f"{FOLDER}/release.lock"):
             failed = club.servers("release", *OFFLINE, check=False)
         assert club.commits("first", "second") == [commit] * 2
+        with club.machines["first"].holding(f"{FOLDER}/release.lock"):
+            stayed = club.servers("rollback", check=False)
+        assert club.commits("first", "second") == [commit] * 2
         club.servers("rollback")
         assert club.commits("first", "second") == [before] * 2
     assert failed.returncode != 0
     assert "Another release or a restore is under way in /srv/club" in failed.stderr
-    assert "second could not take the release: see above." in failed.stderr
+    assert "second could not do its part: see above." in failed.stderr
     assert failed.stdout.endswith("\nfirst: went back\nsecond: failed\n"), failed
+    assert stayed.stdout.endswith("\nsecond: went back\nfirst: failed\n"), stayed
     count = "SELECT count(*), count(DISTINCT number) FROM done"
     eventually(lambda: database.sql(count, "club") == f"{NUMBER}|{NUMBER}", 120)
 
@@ -236,6 +240,13 @@ def test_the_database_goes_and_the_front_reboots(club: Fleet) -> None:
     eventually(lambda: status(club) == 200, 30)
     first.shut_down()
     assert not club.answers()
+    # Without the front, nobody knows what serves: the last commit is not for one of them alone.
+    [before], _ = club.commits("second"), change(club)
+    for command in ("install", "release", "rollback"):
+        refused = club.servers(command, check=False)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("first: ssh does not answer there"), refused
+    assert club.commits("second") == [before]
     first.boot()
     eventually(club.answers, 60)
     eventually(lambda: status(club) == 200, 60)
