@@ -618,7 +618,7 @@ def test_of_two_at_once_the_second_refuses(server: Server) -> None:
 def test_while_it_asks_the_settings_for_the_database_ctrl_c_ends_it_too(server: Server) -> None:
     """Settings that cannot be loaded have the next step fail: a signal is no such failure."""
     before = server.current, server.releases
-    with server.releasing() as run:
+    with server.releasing(append("shop/settings.py", "import time\ntime.sleep(9)\n")) as run:
         said_until(run, STEPS[2])
         time.sleep(0.3)
         run.send_signal(signal.SIGINT)

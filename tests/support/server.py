@@ -75,9 +75,9 @@ class Server(Site):
         return self.run(script, "--into", str(self.path), *options, check=check, env=env)
 
     @contextmanager
-    def releasing(self) -> Iterator[subprocess.Popen[str]]:
+    def releasing(self, *changes: Change) -> Iterator[subprocess.Popen[str]]:
         """A release at work; what it says comes through a pipe."""
-        script = str(self.new_code() / "deploy" / "release.sh")
+        script = str(self.new_code(*changes) / "deploy" / "release.sh")
         process = subprocess.Popen(
             [*AS_USER, script, "--into", str(self.path)],
             env=self.environment,
