@@ -899,6 +899,7 @@ FRENCH: dict[str, str] = {
     "{host} could not do its part: see above. The servers after it were left as they are.": "{host} n'a pas pu faire sa part : voyez plus haut. Les serveurs qui le suivent sont restés tels quels.",
     "The front asks those that serve this commit; one that has missed a release waits for an install.": "Le frontal demande à ceux qui servent ce commit ; celui qui a manqué une publication attend un install.",
     "Directing the visitors": "Orientation des visiteurs",
+    "{host} does not serve {commit}: no visitor gets there until deploy/servers.sh install has brought it so far.": "{host} ne sert pas {commit} : aucun visiteur n'y arrive avant que deploy/servers.sh install l'y ait amené.",
     "Brings each server to where the others are: what serves already is what a new one gets.": "Amène chaque serveur là où sont les autres : ce qui sert déjà est ce que reçoit un nouveau.",
     "On several servers, install takes no {word}. On one of them: sudo deploy/install.sh {word}": "Avec plusieurs serveurs, install ne prend pas {word}. Sur l'un d'eux : sudo deploy/install.sh {word}",
     "Preparing PostgreSQL": "Préparation de PostgreSQL",

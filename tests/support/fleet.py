@@ -65,22 +65,26 @@ class Fleet:
         commit_all(self.project.path)
         return git(self.project.path, "log", "-1", "--format=%h").strip()
 
-    def request(self, path: str = "/", **headers: str) -> str:
-        """A page, as a visitor gets it from the front; in the calling thread's network."""
+    def response(self, path: str, **headers: str) -> tuple[int, str]:
+        """What a visitor gets from the front, and its status; in the calling thread's network."""
         front = next(iter(self.addresses.values()))
         connection = http.client.HTTPConnection(self.domain)
         connection.sock = socket.create_connection((front, 80), 30)
         try:
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()
-            said = response.read().decode()
-            assert response.status == 200, (response.status, said)
-            return said
+            return response.status, response.read().decode()
         finally:
             connection.close()
 
-    def get(self, path: str = "/", **headers: str) -> str:
-        return self.network.inside(lambda: self.request(path, **headers))
+    def request(self) -> str:
+        """The home page; in the calling thread's network."""
+        status, said = self.response("/")
+        assert status == 200, said
+        return said
+
+    def get(self) -> str:
+        return self.network.inside(self.request)
 
     def answers(self) -> bool:
         try:
