@@ -302,9 +302,9 @@ FRENCH: dict[str, str] = {
     "the connection broke, and the machine may go on alone: deploy/servers.sh status tells.": "la connexion s'est rompue, et la machine continue peut-être seule : deploy/servers.sh status le dira.",
     "Where Ansible puts them": "Où Ansible les met",
     "done": "fait",
-    "Each server by itself.": "Chaque serveur pour lui-même.",
-    "{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}. To share one site, they need the groups [front] and [database], too: docs/fleet.md": "{command} vaut pour un serveur, car chacun a ses données, et il y a {names} : {program} --limit NOM {command}. Pour se partager un seul site, il leur faut aussi les groupes [front] et [database] : docs/fleet.md",
-    "{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}. To share one site, they would need a database that all reach, which SQLite is not: generate the project with database=postgresql.": "{command} vaut pour un serveur, car chacun a ses données, et il y a {names} : {program} --limit NOM {command}. Pour se partager un seul site, il leur faudrait une base que tous atteignent, ce que SQLite n'est pas : générez le projet avec database=postgresql.",
+    "Each server by itself.": "Chaque serveur séparément.",
+    "{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}. To share one site, they need the groups [front] and [database], too: docs/fleet.md": "{command} ne vaut que pour un serveur, car chacun a ses données, et il y a {names} : {program} --limit NOM {command}. Pour se partager un seul site, il leur faut aussi les groupes [front] et [database] : docs/fleet.md",
+    "{command} is for one server, for each has its own data, and there are {names}: {program} --limit NAME {command}. To share one site, they would need a database that all reach, which SQLite is not: generate the project with database=postgresql.": "{command} ne vaut que pour un serveur, car chacun a ses données, et il y a {names} : {program} --limit NOM {command}. Pour se partager un seul site, il leur faudrait une base que tous atteignent, ce que SQLite n'est pas : générez le projet avec database=postgresql.",
     "failed": "échec",
     "Source: Ansible's Developer Guide, Developing plugins, Callback plugins.": "Source : Developer Guide d'Ansible, Developing plugins, Callback plugins.",
     "Whoever started Ansible wants to know what the server answers, and no more.": "Qui a lancé Ansible veut savoir ce que répond le serveur, et rien de plus.",
@@ -827,8 +827,8 @@ FRENCH: dict[str, str] = {
     "It is on its way up or down.": "Il démarre ou s'arrête.",
     "{names}: dead": "{names} : mort",
     "{names}: runs again": "{names} : tourne de nouveau",
-    "Whether that is to be told now.": "Si c'est à dire maintenant.",
-    "Returns whether it could be.": "Renvoie si cela s'est pu.",
+    "Whether that is to be told now.": "S'il faut l'annoncer maintenant.",
+    "Returns whether it could be.": "Renvoie si cela a pu se faire.",
     "A full disk kills programs, too: then it is sent without being written.": (
         "Un disque plein tue aussi des programmes : le courriel part alors sans avoir été écrit."
     ),
@@ -871,6 +871,7 @@ FRENCH: dict[str, str] = {
     "What all of them share: secrets, and whatever else their .env shall say": "Ce que tous partagent : les secrets, et tout ce que doit dire d'autre leur .env",
     "What the servers of inventory.ini share; deploy/servers.sh install has made the secrets. It stays out of git: keep a copy. Further lines for the .env of all of them, such as EMAIL_URL=..., may follow.": "Ce que partagent les serveurs de inventory.ini ; deploy/servers.sh install a fait les secrets. Ce fichier reste hors de git : gardez-en une copie. D'autres lignes pour le .env de tous, comme EMAIL_URL=..., peuvent suivre.",
     "On a server": "Sur un serveur",
+    "For ssh, which has nobody to answer it: a server that is away is given up": "Pour ssh, à qui personne ne répond : un serveur absent est abandonné",
     "Lines of sh: what serves there": "Lignes de sh : ce qui sert là",
     "For manage.py shell: leaves a file among the uploads, and tells whether it is there.": "Pour manage.py shell : laisse un fichier parmi les fichiers envoyés, et dit s'il y est.",
     "A server could not do its part; it has said why.": "Un serveur n'a pas pu faire sa part ; il a dit pourquoi.",
@@ -879,13 +880,13 @@ FRENCH: dict[str, str] = {
     "Of each server that could not be asked: what kept it": "De chaque serveur qu'on n'a pas pu interroger : ce qui l'a empêché",
     "{file}: this site was made without tasks, and has nothing to do in [tasks].": "{file} : ce site a été fait sans tâches, et n'a rien à faire dans [tasks].",
     "{file}: several servers that share a site need one in [{group}], too.": "{file} : plusieurs serveurs qui se partagent un site en veulent un dans [{group}] aussi.",
-    "{file}: [{group}] can have one server, and there are {names}.": "{file} : [{group}] peut avoir un serveur, et il y a {names}.",
+    "{file}: [{group}] can have one server, and there are {names}.": "{file} : [{group}] n'a qu'un serveur, et il y a {names}.",
     "{file}: write the address by which the other servers reach {host} behind its name: {host} private=10.0.0.1": "{file} : écrivez après le nom de {host} l'adresse où les autres serveurs l'atteignent : {host} private=10.0.0.1",
     "Those of deploy/servers.env: name -> value.": "Celles de deploy/servers.env : nom -> valeur.",
     "What the .env of each says.": "Ce que dit le .env de chacun.",
     "Whether the front speaks it: on or off.": "Si le frontal le parle : on ou off.",
     "What this server gets to know: deploy/server/shared.py. Only the one that needs a password has it.": "Ce que ce serveur apprend : deploy/server/shared.py. Un mot de passe ne va qu'à celui qui en a besoin.",
-    "What a line of sh says there; None where the server cannot be reached.": "Ce que dit là-bas une ligne de sh ; None si le serveur ne peut être atteint.",
+    "What a line of sh says there; None where the server cannot be reached. ssh alone takes a tenth of Ansible's time, which knows the password for sudo, and the sentence for what is wrong.": "Ce qu'une ligne de sh y répond ; None quand le serveur ne peut pas être joint. ssh seul prend un dixième du temps d'Ansible, qui connaît, lui, le mot de passe pour sudo et la phrase pour ce qui ne va pas.",
     "Where none of them is meant, all: one that is left out would ask machines that are.": "Si aucun n'est visé, tous : un frontal laissé de côté interrogerait des machines qui le sont aussi.",
     "By server that runs the site, at the same time.": "Par serveur qui fait tourner le site, en même temps.",
     "Asking the servers what serves": "Question aux serveurs : qu'est-ce qui sert ?",
@@ -905,7 +906,7 @@ FRENCH: dict[str, str] = {
     "Preparing PostgreSQL": "Préparation de PostgreSQL",
     "Making the table of the cache": "Création de la table du cache",
     "The front first: no page sends visitors to https before it is there.": "Le frontal d'abord : aucune page n'envoie les visiteurs en https avant qu'il y soit.",
-    "A server, from nothing or from another release, to this one.": "Un serveur, de rien ou d'une autre version, à celle-ci.",
+    "A server, from nothing or from another release, to this one.": "Amène un serveur à cette version, qu'il parte de rien ou d'une autre.",
     "Installing the site": "Installation du site",
     "Making the release": "Publication",
     "{file} is missing, and the servers have its secrets already: copy it from where deploy/servers.sh install was run first.": "{file} manque, et les serveurs ont déjà ses secrets : copiez-le de là où deploy/servers.sh install a été lancé la première fois.",
@@ -921,7 +922,7 @@ FRENCH: dict[str, str] = {
     "Those of the data are for one server, the one that makes each night's copy: it is the same data on all.": "Celles des données vont à un seul serveur, celui qui fait la copie de chaque nuit : les données sont les mêmes sur tous.",
     "To the release before. The worker comes last: it knows the tasks of both.": "À la version d'avant. Le worker passe en dernier : il connaît les tâches des deux.",
     "On several servers, rollback goes to the release before, and takes no name: {name}": "Sur plusieurs serveurs, rollback va à la version d'avant, et ne prend pas de nom : {name}",
-    "Asking how it is": "Demande de nouvelles",
+    "Asking how it is": "Demande de l'état",
     "Copying the data": "Copie des données",
     "What sends the code first": "Ce qui envoie d'abord le code",
     "What ssh runs, for it has a terminal: people answer there, or look on": "Ce que ssh lance, car il a un terminal : on y répond, ou l'on regarde",
@@ -1163,6 +1164,7 @@ FRENCH: dict[str, str] = {
     "Lines of a failed command's output that are shown": (
         "Lignes montrées de la sortie d'une commande qui a échoué"
     ),
+    "What ends a command early": "Ce qui met fin à une commande avant l'heure",
     "Ends the command, for the reason given. step names where it happened.": (
         "Met fin à la commande, pour la raison donnée. step dit à quelle étape."
     ),
@@ -1279,13 +1281,13 @@ FRENCH: dict[str, str] = {
     ),
     "it did not start with {config}: {reason}": "il n'a pas démarré avec {config} : {reason}",
     "Gives what has failed or was stopped another try.": (
-        "Donne un nouvel essai à ce qui a échoué ou fut arrêté."
+        "Donne un nouvel essai à ce qui a échoué ou a été arrêté."
     ),
     "It may have been started meanwhile.": "Il a pu être démarré entre-temps.",
     "Reads the config again, and replaces the masters and what else runs the code one after the"
     " other: meanwhile the others serve.": (
         "Relit la configuration, et remplace l'un après l'autre les maîtres et ce qui fait aussi"
-        " tourner le code : pendant ce temps, l'autre sert."
+        " tourner le code : pendant ce temps, les autres servent."
     ),
     "it did not apply {config}: the logs in {logs} tell why.": (
         "il n'a pas appliqué {config} : les journaux de {logs} disent pourquoi."
@@ -1370,10 +1372,13 @@ FRENCH: dict[str, str] = {
     "Those of these groups that are meant, each once.": "Ceux de ces groupes dont il s'agit, chacun une fois.",
     "The command that was asked for.": "La commande demandée.",
     "Has Ansible run it there, with what it shows; returns the exit code.": "La fait lancer là-bas par Ansible, qui montre ce qu'elle dit ; rend le code de sortie.",
+    "Of what was done there, the worst counts.": "De ce qui y a été fait, le pire compte.",
     "needs: what must be there, as a rule the site. quiet: what the command says is returned, and nothing shown.": "needs : ce qui doit y être, en général le site. quiet : ce que dit la commande est rendu, et rien n'est montré.",
     "Without a site, the other commands are not there.": "Sans site, les autres commandes n'y sont pas.",
     "Not on a command line, which everybody sees": "Pas sur une ligne de commande, que tout le monde voit",
     "Runs it there with the terminal, if there is one.": "La lance là-bas avec le terminal, s'il y en a un.",
+    "The line of sh that runs it so.": "La ligne de sh qui l'exécute ainsi.",
+    "What runs a line of sh there, as the inventory has the server reached.": "Ce qui exécute une ligne de sh là-bas, le serveur étant joint comme le dit l'inventaire.",
     "{file} has no server of this name: {name}.": "{file} n'a pas de serveur de ce nom : {name}.",
     "Once for all servers.": "Une fois pour tous les serveurs.",
     "The password that sudo wants there: ": "Le mot de passe que veut sudo là-bas : ",
@@ -1480,6 +1485,7 @@ FRENCH: dict[str, str] = {
     "What deploy/servers.sh has done on a machine in [database] or [front]: nothing of the site runs there.": "Ce que deploy/servers.sh fait faire sur une machine de [database] ou de [front] : rien du site n'y tourne.",
     "The machine's PostgreSQL starts with the network, or its private address would not be there yet.": "Le PostgreSQL de la machine démarre une fois le réseau là, sans quoi son adresse privée n'y serait pas encore.",
     "In PostgreSQL's list of who may come, these lines are the site's.": "Dans la liste de PostgreSQL de ceux qui peuvent venir, ces lignes sont celles du site.",
+    "What a run that was killed has written, this one tells whom it is for: nothing is taken as told.": "Ce qu'une exécution tuée a écrit, celle-ci l'annonce à qui de droit : rien n'est tenu pour dit.",
     "A role with a password (SCRAM), its database, and the private address for the site's machines.": "Un rôle avec un mot de passe (SCRAM), sa base, et l'adresse privée pour les machines du site.",
     "Giving the site its role": "Création du rôle du site",
     "By standard input: everybody on the machine sees a command line.": "Par l'entrée standard : une ligne de commande, tous la voient sur la machine.",
@@ -1626,9 +1632,7 @@ FRENCH: dict[str, str] = {
         "Lance une commande de Django sur le serveur : sous l'utilisateur du site, avec ses"
         " réglages, et rien de root."
     ),
-    "A terminal of its own: into root's, the site could type commands.": (
-        "Un terminal à elle : dans celui de root, le site pourrait taper des commandes."
-    ),
+    "Into root's terminal, the site could type commands: it has one of its own, or none.": "Dans le terminal de root, le site pourrait taper des commandes : il a le sien, ou aucun.",
     # deploy/server/nginx.py
     "nginx in front of the site: what it must be like, what it is told, and what it then answers.": (
         "nginx devant le site : comment il doit être, ce qu'on lui dit, et ce qu'il répond ensuite."
@@ -2088,8 +2092,9 @@ FRENCH: dict[str, str] = {
     ),
     "Copies a file for the site's user.": "Copie un fichier pour l'utilisateur du site.",
     "supervisord holds the site's socket meanwhile.": (
-        "supervisord tient pendant ce temps le socket du site."
+        "supervisord tient pendant ce temps la socket du site."
     ),
+    "{names} did not stop, and nothing has changed: {logs} tells why.": "{names} : pas d'arrêt, et rien n'a changé ; {logs} dit pourquoi.",
     "A stop that was interrupted may still be under way: restart waits for it.": (
         "Un arrêt interrompu peut être encore en cours : restart l'attend."
     ),
@@ -2118,7 +2123,7 @@ FRENCH: dict[str, str] = {
     "release than the code that uses it.": (
         "Attention : {name} disparaît de la base, et {release}, qui sert, s'en sert encore : "
         "jusqu'à son remplacement, et après un retour, elle y échoue. Ne retirez cela que dans "
-        "une version plus tard que le code qui s'en sert."
+        "une version après le code qui s'en sert."
     ),
     "Warning: {name} must have a value, and {release}, which serves, may give it none: until "
     "it is replaced, and after a way back, it cannot save there. Give the field db_default, "
@@ -2377,6 +2382,7 @@ FRENCH: dict[str, str] = {
         " site peut écrire."
     ),
     "The owner of var/.": "Le propriétaire de var/.",
+    "{folder} belongs to the number {number}, which is no user here: give it to one (chown -R).": "{folder} appartient au numéro {number}, qui n'est celui d'aucun utilisateur ici : donnez-le à l'un d'eux (chown -R).",
     "{folder} belongs to {user}: only root and {user} may do this. Use sudo.": (
         "{folder} appartient à {user} : seuls root et {user} peuvent le faire. Utilisez sudo."
     ),

@@ -348,10 +348,30 @@ def test_an_interrupted_restore_is_undone(server: Server, number: int) -> None:
         while "visitors wait" not in said:
             said += process.stdout.read(1)
         process.send_signal(number)
+        time.sleep(0.3)
+        # Whoever is impatient does so again.
+        process.send_signal(number)
         process.communicate()
     assert process.returncode == 130
     eventually(lambda: len(server.masters()) == 2)
     assert (marks(server), copies(server)) == (["first", "second"], before)
+
+
+def test_a_site_that_does_not_come_back_is_told(server: Server) -> None:
+    whole = copy(server)
+    pid = int((server.path / "var" / "supervisord.pid").read_text())
+    command = words(server, "restore.sh", whole.name, "--yes")
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "bufsize": 0}
+    with subprocess.Popen(command, **options) as process:
+        assert process.stdout
+        said = ""
+        while "visitors wait" not in said:
+            said += process.stdout.read(1)
+        os.kill(pid, signal.SIGKILL)
+        refusal = process.communicate()[1]
+    assert process.returncode == 1, (said, refusal)
+    eventually(lambda: not server.masters())
+    server.start()
 
 
 def test_what_was_stopped_stays_so(server: Server) -> None:
@@ -388,6 +408,17 @@ def test_root_follows_no_link_of_the_sites(server: Server, folder: Path, as_root
     assert {path.name for path in media.iterdir()} == {"key"}
 
 
+def test_root_lends_its_groups_to_nothing(server: Server, folder: Path, as_root: None) -> None:
+    secret = folder / "secret"
+    secret.write_text("secret")
+    secret.chmod(0o640)
+    folder.chmod(0o755)
+    server.run("mkdir", "-p", "var/media")
+    server.run("ln", "-s", str(secret), "var/media/link")
+    done = script(server, "backup.sh", before=("setpriv", "--groups", "0"))
+    assert (done.returncode, "Permission denied" in done.stderr) == (1, True)
+
+
 def test_without_a_site(server: Server) -> None:
     """Outside a release, the commands mean the site of deploy/server/facts.py."""
     refusal = "There is no site in /srv/shop: deploy/install.sh makes it.\n"
@@ -408,6 +439,22 @@ def test_manage_runs_as_the_sites_user(server: Server) -> None:
     done = script(server, "manage.sh", "nonsense")
     assert (done.returncode, "Unknown command: 'nonsense'" in done.stderr) == (1, True)
     json.loads(script(server, "manage.sh", "dumpdata", "contenttypes").stdout)
+
+
+def test_manage_lends_nobody_the_terminal(server: Server, as_root: None) -> None:
+    """Of root, who has led the output elsewhere."""
+    code = "import os; os.open('/dev/tty', os.O_RDWR)"
+    command = words(server, "manage.sh", "shell", "--no-imports", "-c", code)
+    said = b""
+
+    def read(descriptor: int) -> bytes:
+        nonlocal said
+        said += (data := os.read(descriptor, 1024))
+        return data
+
+    status = pty.spawn(["sh", "-c", 'exec "$@" >/dev/null', "sh", *command], read)
+    assert os.waitstatus_to_exitcode(status) == 1
+    assert b"No such device or address: '/dev/tty'" in said
 
 
 def test_manage_asks_on_the_terminal(server: Server) -> None:

@@ -532,6 +532,19 @@ def test_start_says_that_the_pages_fail(stopped: Server) -> None:
     assert len(stopped.masters()) == 2
 
 
+def test_a_site_whose_programs_were_all_stopped_is_not_well(stopped: Server) -> None:
+    """One of two masters may be stopped by hand: the other one serves."""
+    stopped.init("start")
+    stopped.supervisorctl("stop", "gu-chess:master-1", check=True)
+    stopped.init("status")
+    stopped.supervisorctl("stop", "all", check=True)
+    done = stopped.init("status", code=1)
+    assert done.stdout.endswith("\nWaiting for the site\n")
+    assert "/healthz gives an error or nothing" in done.stderr
+    stopped.init("start")
+    stopped.init("status")
+
+
 def test_a_program_that_nobody_started_holds_nothing_up(stopped: Server) -> None:
     config = stopped.path / "deploy" / "supervisord.conf"
     program = "\n[program:by-hand]\ncommand = /bin/sleep 60\nautostart = false\n"

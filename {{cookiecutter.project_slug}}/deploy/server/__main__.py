@@ -10,18 +10,19 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).absolute().parents[1])
 
 from server import environment
-from server.commands import Failed, Interrupted, complain
+from server.commands import Failed, Interrupted, complain, handle_signals
 
 
 def interrupt(number, frame):
+    #: Whoever presses Ctrl-C twice does not interrupt the way back.
+    handle_signals(signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main(command, *words):
     os.umask(0o022)
     environment.keep(environment.COMMANDS)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    handle_signals(interrupt)
     try:
         importlib.import_module(f"server.{command}").main(words)
     except (Failed, OSError, Interrupted) as failure:

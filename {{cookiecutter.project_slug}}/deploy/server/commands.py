@@ -14,6 +14,8 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 LIBC = ctypes.CDLL(None)
 #: Lines of a failed command's output that are shown
 SHOWN_LINES = 12
+#: What ends a command early
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Failed(Exception):
@@ -104,12 +106,16 @@ def started(command, output, **options):
 @contextmanager
 def uninterrupted():
     """_("A signal that comes within the block takes effect at its end.")"""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def handle_signals(handler):
+    for number in SIGNALS:
+        signal.signal(number, handler)
 
 
 def run_into(output, *command, **options):

@@ -106,7 +106,9 @@ def status():
     say_version(CODE)
     if is_settled(programs):
         require_running(programs)
-        require_answer()
+    else:
+        say(_py("Waiting for the site"))
+    require_answer()
 
 
 def wait():

@@ -5,7 +5,11 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+#% if cookiecutter.database == "postgresql" and cookiecutter.tasks == "celery"
+from . import https, nginx, preflight, shared
+#% else
 from . import https, nginx, preflight
+#% endif
 from .commands import Failed, complain
 from .facts import DOMAIN, FOLDER, USER
 from .releases import Release
@@ -17,6 +21,9 @@ from .supervisord_conf import SupervisordConf, shown
 SITE = SiteFolder(Path(FOLDER))
 ENV = SITE.path / ".env"
 SECRETS = (ENV, SITE.path / "web_interface.conf")
+#% if cookiecutter.database == "postgresql" and cookiecutter.tasks == "celery"
+SECRETS += (shared.BROKER_USERS,)
+#% endif
 #: Free space for the venv, the code and the first logs; and for the files of the service
 NEEDED_MEGABYTES, NEEDED_IN_ETC = 200, 1
 PROGRAM = "deploy/install.sh"

@@ -15,7 +15,7 @@ from . import code, preflight, tasks
 #% else
 from . import code, preflight
 #% endif
-from .commands import Failed, Interrupted, complain, say, step
+from .commands import Failed, Interrupted, complain, handle_signals, say, step
 from .facts import FOLDER
 from .options import Parser, folder
 from .releases import Release, serving
@@ -298,11 +298,6 @@ def require_same_addresses(site, new):
         raise Failed(
             text, file=new.path, stop=f"{site.current}/venv/bin/supervisorctl shutdown"
         )
-
-
-def handle_signals(handler):
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handler)
 
 
 def interrupt(number, frame):

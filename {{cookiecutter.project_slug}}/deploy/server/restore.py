@@ -53,6 +53,7 @@ def restore(site, copy, yes):
     restoration = Restoration(release.database, copy)
     replaced = site.backups / time.strftime("%Y-%m-%d-%H%M%S-replaced")
     values = {"folder": site.path, "copy": copy.path, "replaced": replaced}
+    programs = running(site)
     try:
         with step(_py("Checking the copy")):
             restoration.bring()
@@ -62,11 +63,12 @@ def restore(site, copy, yes):
         with step(_py("Putting back the uploads that are missing")):
             for path in uploads:
                 copy.bring(path, copy.place_of(path))
-        with step(_py("Replacing the database: visitors wait")), stopped(site):
+        text = _py("Replacing the database: visitors wait")
+        with step(text), stopped(site, programs):
             restoration.replace(replaced)
     finally:
         restoration.clean_up()
-    if running(site):
+    if programs:
         with step(_py("Asking whether the site answers")):
             release.verify()
     text = _py("The site has the data of {copy}. What it had before is in {replaced}.")
@@ -117,17 +119,20 @@ class Copy:
 
 
 @contextmanager
-def stopped(site):
+def stopped(site, programs):
     """_("supervisord holds the site's socket meanwhile.")"""
-    names = running(site)
+    if not programs:
+        yield
+        return
     try:
-        if names:
-            site.ask_supervisord("stop", *names)
+        site.ask_supervisord("stop", *programs)
+        if left := {*programs} & {*running(site)}:
+            text = _py("{names} did not stop, and nothing has changed: {logs} tells why.")
+            raise Failed(text, names=", ".join(sorted(left)), logs=site.var / "log")
         yield
     finally:
         #: A stop that was interrupted may still be under way: restart waits for it.
-        if names:
-            site.ask_supervisord("restart", *names)
+        site.ask_supervisord("restart", *programs)
 
 
 def running(site):

@@ -41,12 +41,11 @@ PLAYED = {
 SENDING = ("install", "release")
 #: What ssh runs, for it has a terminal: people answer there, or look on
 ROOT = 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo "$@"; fi'
-AS_ROOT = ["sh", "-c", ROOT, "sh"]
 LOGS = f'exec tail "$@" {FOLDER}/var/log/*.log'
 TYPED = {
-    "restore": [*AS_ROOT, f"{THERE}/restore.sh"],
-    "manage": [*AS_ROOT, f"{THERE}/manage.sh"],
-    "logs": [*AS_ROOT, "sh", "-c", LOGS, "sh"],
+    "restore": [f"{THERE}/restore.sh"],
+    "manage": [f"{THERE}/manage.sh"],
+    "logs": ["sh", "-c", LOGS, "sh"],
 }
 RUN = "run"
 #: Of ssh, and where Ansible's inventory has their values
@@ -181,8 +180,12 @@ class Servers:
     def play(self, host, title, command, archive="", settings=None):
         """_("Has Ansible run it there, with what it shows; returns the exit code.")"""
         done = self.ansible_playbook(host, title, command, archive, settings)
-        self.outcomes[host] = max(done.returncode, self.outcomes.get(host, 0))
+        self.ended(host, done.returncode)
         return done.returncode
+
+    def ended(self, host, exit_code):
+        """_("Of what was done there, the worst counts.")"""
+        self.outcomes[host] = max(exit_code, self.outcomes.get(host, 0))
 
     def ansible_playbook(
         self, host, title, command, archive="", settings=None, needs=None, quiet=False
@@ -214,19 +217,28 @@ class Servers:
 
     def over_ssh(self, host):
         """_("Runs it there with the terminal, if there is one.")"""
-        options, variables = self.options, self.variables.get(host, {})
-        ssh = ["ssh", "-t"] if os.isatty(0) and os.isatty(1) else ["ssh"]
+        options = self.options
+        if options.command == RUN:
+            line = " ".join(options.words)
+        else:
+            line = self.as_root([*TYPED[options.command], *options.words])
+        terminal = ["-t"] if os.isatty(0) and os.isatty(1) else []
+        done = subprocess.run(self.ssh(host, line, *terminal), check=False)
+        self.ended(host, done.returncode)
+
+    def as_root(self, command):
+        """_("The line of sh that runs it so.")"""
+        return shlex.join(["sh", "-c", ROOT, "sh", *command])
+
+    def ssh(self, host, line, *options):
+        """_("What runs a line of sh there, as the inventory has the server reached.")"""
+        variables = self.variables.get(host, {})
+        ssh = ["ssh", *options]
         ssh += shlex.split(variables.get("ansible_ssh_common_args", ""))
         for option, variable in SSH_OPTIONS.items():
             if value := variables.get(variable):
                 ssh += [option, str(value)]
-        if options.command == RUN:
-            line = " ".join(options.words)
-        else:
-            line = shlex.join([*TYPED[options.command], *options.words])
-        address = variables.get("ansible_host", host)
-        done = subprocess.run([*ssh, address, "--", line], check=False)
-        self.outcomes[host] = done.returncode
+        return [*ssh, variables.get("ansible_host", host), "--", line]
 
 
 def unknown(name):

@@ -150,7 +150,7 @@ class SiteFolder:
             shutil.rmtree(self.rehearsal, ignore_errors=True)
             for manifest in (self.static / "manifests").glob("*"):
                 if not (self.releases / manifest.name).exists():
-                    shutil.rmtree(manifest)
+                    shutil.rmtree(manifest, ignore_errors=True)
 
     def is_running(self):
         """_("Whether supervisord is at the other end of its socket.")"""
@@ -171,6 +171,7 @@ class SiteFolder:
         """_("What supervisorctl says, also where its exit code tells of a failure.")"""
         command = self.supervisorctl(*words)
         options = {"capture_output": True, "text": True, **self.options()}
+        options["stdin"] = subprocess.DEVNULL
         return subprocess.run(command, check=False, **options).stdout
 
     def supervisorctl(self, *words):

@@ -11,7 +11,12 @@ class SiteUser:
     """_("The owner of var/.")"""
 
     def __init__(self, var):
-        self.account = pwd.getpwuid(var.stat().st_uid)
+        number = var.stat().st_uid
+        try:
+            self.account = pwd.getpwuid(number)
+        except KeyError:
+            text = _py("{folder} belongs to the number {number}, which is no user here: give it to one (chown -R).")
+            raise Failed(text, folder=var, number=number) from None
         self.switched = os.geteuid() == 0
         if self.account.pw_uid != os.geteuid() and not self.switched:
             text = _py("{folder} belongs to {user}: only root and {user} may do this. Use sudo.")
@@ -26,6 +31,8 @@ class SiteUser:
         if not self.switched:
             yield
             return
+        groups = os.getgroups()
+        os.setgroups(groups_of(self.account))
         os.setegid(self.account.pw_gid)
         os.seteuid(self.account.pw_uid)
         try:
@@ -33,6 +40,7 @@ class SiteUser:
         finally:
             os.seteuid(0)
             os.setegid(0)
+            os.setgroups(groups)
 
     def environment(self):
         """_("Nothing of the caller's reaches the site.")"""
@@ -49,5 +57,9 @@ def other_user(account):
     return {
         "user": account.pw_uid,
         "group": account.pw_gid,
-        "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
+        "extra_groups": groups_of(account),
     }
+
+
+def groups_of(account):
+    return os.getgrouplist(account.pw_name, account.pw_gid)

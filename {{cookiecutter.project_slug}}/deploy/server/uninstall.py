@@ -19,7 +19,7 @@ from .service import sites_of_user
 FILES = ("current", "previous", "release.lock", "unfinished")
 #% if cookiecutter.database == "postgresql"
 #: And what deploy/servers.sh puts there, where several machines share the site
-FILES += ("servers.json", "redis.acl")
+FILES += ("servers.json",)
 #% endif
 
 
