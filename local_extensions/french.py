@@ -2046,6 +2046,7 @@ FRENCH: dict[str, str] = {
         "Remet en place une copie des données du site : les étapes, dans leur ordre."
     ),
     "Free space beyond what comes back": "Place libre en plus de ce qui revient",
+    "In var/: what it has stopped": "Dans var/ : ce qu'elle a arrêté",
     "Puts a copy of the site's data back, on the server.": (
         "Remet en place une copie des données du site, sur le serveur."
     ),
@@ -2072,6 +2073,7 @@ FRENCH: dict[str, str] = {
         "Remise en place des fichiers envoyés qui manquent"
     ),
     "Replacing the database: visitors wait": "Remplacement de la base : les visiteurs attendent",
+    "What hinders the tidying up is not the reason.": "Ce qui gêne le rangement n'est pas la raison.",
     "Asking whether the site answers": "Le site répond-il ?",
     "The site has the data of {copy}. What it had before is in {replaced}.": (
         "Le site a les données de {copy}. Ce qu'il avait avant est dans {replaced}."
@@ -2098,9 +2100,7 @@ FRENCH: dict[str, str] = {
     "A stop that was interrupted may still be under way: restart waits for it.": (
         "Un arrêt interrompu peut être encore en cours : restart l'attend."
     ),
-    "The programs that are not meant to be still.": (
-        "Les programmes qui ne sont pas censés être arrêtés."
-    ),
+    "The programs that are not meant to be still: those too that a restore had stopped when it was killed.": "Les programmes qui ne sont pas censés être arrêtés : ceux aussi qu'une restauration avait arrêtés quand elle a été tuée.",
     # deploy/server/rpc.py
     "Speaks with supervisord: its commands, through its socket. supervisor's own code for "
     "that takes half as much memory again.": (
@@ -2639,6 +2639,7 @@ FRENCH: dict[str, str] = {
     "A copy, an object of restore.py, that takes the database's place.": (
         "Une copie, un objet de restore.py, qui prend la place de la base."
     ),
+    "On the disk of the database, which the copies need not share": "Sur le disque de la base, que les copies ne partagent pas forcément",
     "Into a database beside the site's.": "Dans une base à côté de celle du site.",
     "The database {name} holds the data that an interrupted restore has replaced: save what "
     "you need of it, then drop it (dropdb {name}).": (
@@ -2653,12 +2654,16 @@ FRENCH: dict[str, str] = {
         "Ce qui était là va dans le dossier replaced, une fois le site reparti. Le code en "
         "service peut être plus récent que la copie : il la migre."
     ),
+    "PostgreSQL was gone before all was done or undone ({reason}). Once it is back, look for {old} (psql -l): where it is, it holds what the site had, and {live} holds the copy.": "PostgreSQL n'était plus là avant que tout soit fait ou défait ({reason}). Quand il sera de retour, cherchez {old} (psql -l) : si cette base existe, elle contient ce que le site avait, et {live} contient la copie.",
+    "By renames, which no signal interrupts: a database with another's -wal would be damaged.": "Par des renommages, qu'aucun signal n'interrompt : une base avec le -wal d'une autre serait endommagée.",
+    "However far the exchange has come.": "Aussi loin que l'échange soit allé.",
     "Whether what was there is beside it.": "Si ce qui était là est à côté.",
     "All of them, or none; nobody is connected meanwhile.": (
         "Toutes, ou aucune ; personne n'est connecté pendant ce temps."
     ),
     "psql sends them as one transaction.": "psql les envoie en une seule transaction.",
     "Keeping the data that was there": "Mise de côté des données qui étaient là",
+    "What is in it is the only one.": "Ce qui s'y trouve est le seul exemplaire.",
     "The URL of another database of the same server.": "L'URL d'une autre base du même serveur.",
     # deploy/server/{% if cookiecutter.database == 'postgresql' %}postgresql.py{% endif %}
     "PostgreSQL's own programs, and what to do about what they say.": (
@@ -2834,18 +2839,9 @@ FRENCH: dict[str, str] = {
     "One whose last changes stand in a file beside it becomes one file.": (
         "Celle dont les derniers changements sont dans un fichier à côté devient un seul fichier."
     ),
+    "{folder} holds the data that an interrupted restore has replaced: save what you need of it, then remove it.": "{folder} contient les données qu'une restauration interrompue a remplacées : sauvez ce qu'il vous en faut, puis supprimez-le.",
     "{copy} is damaged, or no copy of a site ({reason}): take another.": (
         "{copy} est abîmée, ou n'est pas la copie d'un site ({reason}) : prenez-en une autre."
-    ),
-    "What was there goes to the folder replaced. The code that serves may be younger than "
-    "the copy: it migrates it.": (
-        "Ce qui était là va dans le dossier replaced. Le code en service peut être plus récent "
-        "que la copie : il la migre."
-    ),
-    "Moves the site's database to a folder, and that of another here. By renames, which no signal"
-    " interrupts: a database with another's -wal would be damaged.": (
-        "Met la base du site dans un dossier, et celle d'un autre à sa place. En renommant, ce"
-        " qu'aucun signal n'interrompt : une base avec le -wal d'une autre serait abîmée."
     ),
     "sqlite3.Error: it is damaged, or no database of the site.": (
         "sqlite3.Error : elle est abîmée, ou ce n'est pas une base du site."
@@ -3849,6 +3845,8 @@ FRENCH: dict[str, str] = {
     "What may stand in a line: nothing, a comment, or NAME=value": (
         "Ce qu'une ligne peut contenir : rien, un commentaire, ou NOM=valeur"
     ),
+    "What a switch may be, in any case": "Ce que peut être un interrupteur, en majuscules comme en minuscules",
+    "The number of a database": "Le numéro d'une base",
     "django-environ, with this file. The variables of the shell go first.": (
         "django-environ, avec ce fichier. Les variables du shell passent d'abord."
     ),
@@ -3875,6 +3873,8 @@ FRENCH: dict[str, str] = {
         "{name} manque dans {file} : ajoutez sa ligne, comme dans .env.example ; un .env absent est"
         " écrit par ./bootstrap.sh."
     ),
+    "django-environ takes what it does not know, a typo, for off.": "django-environ prend ce qu'il ne connaît pas, une faute de frappe, pour off.",
+    "{file}: write {name} as on or off.": "{file} : écrivez {name} sous la forme on ou off.",
     "Names and addresses, as Django takes them.": (
         "Des noms et des adresses, comme Django les prend."
     ),
@@ -3903,6 +3903,8 @@ FRENCH: dict[str, str] = {
         "{file} : écrivez {name} comme smtp+tls://user:password@smtp.example.org:587, avec %40 "
         "pour @, et ainsi de suite, dans user et password, ou comme consolemail://."
     ),
+    "The URL of Redis, as Celery takes it.": "L'URL de Redis, telle que Celery la prend.",
+    "{file}: write {name} as redis://:PASSWORD@HOST:6379/0, or as rediss:// for TLS, with %2F for / and the like in the password.": "{file} : écrivez {name} sous la forme redis://:MOT_DE_PASSE@HÔTE:6379/0, ou rediss:// pour TLS, avec %2F pour / et ainsi de suite dans le mot de passe.",
     # <slug>/error_mails.py
     "Tells ADMINS of errors: what goes to the log as ERROR is put into var/mails, and "
     "deploy/server/ sends it. So no page waits for a mail server.": (

@@ -40,6 +40,20 @@ def main() -> None:
         sys.exit(f"{name} was not made: script/test --all fails (see above); mend that first.")
     # The tests take long: somebody may have gone on working.
     require_clean()
+    before = git("rev-parse", "HEAD").strip()
+    try:
+        make(name, present, changelog)
+    except subprocess.CalledProcessError as error:
+        # A hook, say, or a tag that cannot be signed
+        if git("tag", "--list", name):
+            git("tag", "--delete", name)
+        git("reset", "--quiet", "--hard", before)
+        reason = f"git {error.cmd[1]} failed (see above)"
+        sys.exit(f"{name} was not made, and nothing has changed: {reason}.")
+    print(f"{name} is made. To publish it: git push --follow-tags")
+
+
+def make(name: str, present: str, changelog: str) -> None:
     CHANGELOG.write_text(changelog, encoding="utf-8")
     replace_first_line(present, name)
     git("commit", "--quiet", "--all", f"--message=Version {name}")
@@ -47,7 +61,6 @@ def main() -> None:
     commit = git("rev-parse", "HEAD").strip()
     replace_first_line(name, f"{following(name)}\n{name} {commit}")
     git("commit", "--quiet", "--all", f"--message=After version {name}")
-    print(f"{name} is made. To publish it: git push --follow-tags")
 
 
 def replace_first_line(old: str, new: str) -> None:

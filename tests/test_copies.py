@@ -320,6 +320,36 @@ def test_what_cannot_come_back_changes_nothing(server: Server, folder: Path) -> 
         assert f"is under way in {server.path}" in refusal(whole.name, "--yes")
 
 
+def test_copies_may_lie_on_another_disk(server: Server, as_root: None) -> None:
+    mount = 'mount -t tmpfs -o size=20m tmpfs "$1/var/backups"; chown "$2:" "$1/var/backups"'
+    var = server.path / "var"
+    server.run("mkdir", "-p", "var/backups")
+    with namespace(server.path, mount, str(server.path), site_user()) as inside:
+
+        def run(*command: str) -> Run:
+            return subprocess.run([*inside, *command], capture_output=True, text=True, check=False)
+
+        assert run(*words(server, "backup.sh")).returncode == 0
+        mark(server, "second")
+        name = run("ls", "var/backups").stdout.strip()
+        done = run(*words(server, "restore.sh", name, "--yes"))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert marks(server) == ["first"]
+        replaced = done.stdout.rpartition("is in ")[2].removesuffix(".\n")
+        assert run("ls", replaced).stdout.split()[0] == "db.sqlite3"
+        # What cannot be kept there is not lost.
+        mark(server, "third")
+        run("mount", "-o", "remount,ro", f"{var}/backups")
+        assert run(*words(server, "restore.sh", name, "--yes")).returncode == 1
+        assert marks(server) == ["first"]
+        refused = run(*words(server, "restore.sh", name, "--yes")).stderr
+        assert refused.startswith(f"{var}/replaced holds the data that an interrupted restore has")
+    with closing(sqlite3.connect(var / "replaced" / "db.sqlite3")) as kept:
+        select = "SELECT model FROM django_content_type WHERE model = 'third'"
+        assert kept.execute(select).fetchone()
+    shutil.rmtree(var / "replaced")
+
+
 def test_a_restore_that_fails_is_undone(server: Server, folder: Path) -> None:
     """Here, the copy cannot be migrated."""
     shutil.copy(copy(server) / "db.sqlite3", folder)
@@ -357,12 +387,23 @@ def test_an_interrupted_restore_is_undone(server: Server, number: int) -> None:
     assert (marks(server), copies(server)) == (["first", "second"], before)
 
 
+def test_what_a_restore_that_was_killed_has_stopped_runs_after_the_next(server: Server) -> None:
+    whole = copy(server)
+    with subprocess.Popen(words(server, "restore.sh", whole.name, "--yes")) as process:
+        eventually((server.path / "var" / "restore.stopped").exists)
+        process.kill()
+    eventually(lambda: not server.masters())
+    assert restore(server, whole.name, "--yes").returncode == 0
+    assert len(server.masters()) == 2
+    assert not (server.path / "var" / "restore.stopped").exists()
+
+
 def test_a_site_that_does_not_come_back_is_told(server: Server) -> None:
     whole = copy(server)
     pid = int((server.path / "var" / "supervisord.pid").read_text())
     command = words(server, "restore.sh", whole.name, "--yes")
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "bufsize": 0}
-    with subprocess.Popen(command, **options) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, bufsize=0) as process:
         assert process.stdout
         said = ""
         while "visitors wait" not in said:

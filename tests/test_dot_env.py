@@ -61,6 +61,8 @@ def test_values_are_taken_as_they_stand(site: Site, env: Path, text: str) -> Non
         ("SECRET_KEY=x\nEMAIL_URL=smtp://\n", EMAIL_URL),
         ("SECRET_KEY=x\nEMAIL_URL=smtp://zoe:pa/55@mail.example.org\n", EMAIL_URL),
         ("SECRET_KEY=x\nADMINS=Zoé <zoe@example.org>, ada\n", ": write ADMINS as addresses, with a comma between: ada@example.org, Zoe <zoe@example.org>."),
+        ("SECRET_KEY=x\nHTTPS=oui\n", ": write HTTPS as on or off."),
+        ("SECRET_KEY=x\nDEBUG=on  # for now\n", ": write DEBUG as on or off."),
         (None, " cannot be read: Is a directory."),
     ],
 )  # fmt: skip

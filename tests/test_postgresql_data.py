@@ -257,6 +257,22 @@ def test_a_restore_that_fails_is_undone(server: Server, cluster: Cluster) -> Non
     assert (marks(cluster), databases(cluster)) == (["first", "second"], {"shop"})
 
 
+def test_where_postgresql_goes_during_a_restore_it_says_where_the_data_are(
+    server: Server, cluster: Cluster
+) -> None:
+    whole = copy(server)
+    command = [str(server.path / "current/deploy/restore.sh"), whole.name, "--yes"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: "shop_replaced" in databases(cluster))
+        cluster.stop()
+        refusal = process.communicate()[1]
+    cluster.start()
+    assert (process.returncode, databases(cluster)) == (1, {"shop", "shop_replaced"})
+    assert "look for shop_replaced (psql -l)" in refusal
+    cluster.sql("DROP DATABASE shop WITH (FORCE)")
+    cluster.sql("ALTER DATABASE shop_replaced RENAME TO shop")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_restore_is_undone(server: Server, cluster: Cluster, number: int) -> None:
     whole = copy(server)

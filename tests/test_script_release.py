@@ -109,6 +109,18 @@ def nobody(clone: Path) -> None:
     git(clone, "config", "user.name", "")
 
 
+def hooked(clone: Path) -> None:
+    hook = clone / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+
+
+def unsigned(clone: Path) -> None:
+    git(clone, "config", "tag.gpgsign", "true")
+    git(clone, "config", "gpg.program", "false")
+
+
 def failing(clone: Path) -> None:
     (clone.parent / "fails").touch()
 
@@ -138,11 +150,13 @@ def failing(clone: Path) -> None:
         (without(YOURS), ["1.0.0"], "CHANGELOG.md has no part ### What you must do below ## [U"),
         (tagged, ["1.0.0"], "There is a tag 1.0.0 already: name a greater version, or git tag --d"),
         (nobody, ["1.0.0"], "git does not know who you are: set user.name and user.email by git"),
+        (hooked, ["1.0.0"], "1.0.0 was not made, and nothing has changed: git commit failed"),
+        (unsigned, ["1.0.0"], "error: gpg failed to sign the data"),
         (failing, ["1.0.0"], "1.0.0 was not made: script/test --all fails (see above); mend that"),
     ],
     ids=[
         *("nothing", "two", "letter", "less", "untracked", "branch", "no change", "no part"),
-        *("tag", "nobody", "test"),
+        *("tag", "nobody", "hook", "signature", "test"),
     ],
 )
 def test_what_cannot_be_a_version_is_refused(

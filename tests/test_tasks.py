@@ -390,6 +390,16 @@ def test_a_broker_elsewhere_must_show_a_certificate_of_its_name(
             redis.terminate()
 
 
+def test_a_broker_that_cannot_be_is_one_sentence(site: Site) -> None:
+    """It shows no password; a page would lose its mail."""
+    for url in ("redis://:pa/55@redis.example.org/0", "http://localhost", "redis://a:1/b"):
+        env = ENVIRONMENT | {"BROKER_URL": url}
+        done = site.python("manage.py", "check", check=False, env=env)
+        said = f"{site.path}/.env: write BROKER_URL as redis://:PASSWORD@HOST:6379/0, or as "
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert done.stderr.startswith(said)
+
+
 def test_of_two_beats_one_has_its_turn(site: Site, tasks: Tasks) -> None:
     """The other one follows when it is gone, also by kill -9."""
 

@@ -97,6 +97,9 @@ def test_what_is_missing_is_said(club: Fleet) -> None:
     club.write_inventory({**GROUPS, "database": ""})
     said = club.servers("install", check=False).stderr
     assert "several servers that share a site need one in [database], too." in said
+    club.write_inventory({**GROUPS, "tasks": "second", "web": "second"})
+    said = club.servers("--limit", "first", "manage", "check", check=False).stderr
+    assert "inventory.ini: no server that is meant runs the site." in said
     club.write_inventory(GROUPS, private=False)
     said = club.servers("install", check=False).stderr
     assert "first private=10.0.0.1" in said

@@ -4,12 +4,21 @@ import io
 import re
 import sys
 from email.utils import getaddresses
+#% if cookiecutter.tasks == "celery"
+from urllib.parse import urlsplit
+#% endif
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 #: What may stand in a line: nothing, a comment, or NAME=value
 LINE = re.compile(r"\s*(#.*)?|(export )?\w+=(?!\s)[^\0]*", re.ASCII)
+#: What a switch may be, in any case
+ON, OFF = ("on", "true", "yes", "y", "ok", "1"), ("off", "false", "no", "n", "0")
+#% if cookiecutter.tasks == "celery"
+#: The number of a database
+PATH = re.compile(r"/?\d*")
+#% endif
 
 
 class DotEnv(environ.Env):
@@ -45,6 +54,17 @@ class DotEnv(environ.Env):
             text = _py("{file} lacks {name}: add its line, as .env.example has it; a .env that is missing is written by ./bootstrap.sh.")
             self.refuse(text, name=var)
         return default if value is None else self.parse_value(value, cast)
+
+    def bool(self, var, default=environ.Env.NOTSET):
+        """_("django-environ takes what it does not know, a typo, for off.")"""
+        value = self(var, default=default)
+        if isinstance(value, str):
+            word = value.strip().lower()
+            if word not in ON + OFF:
+                text = _py("{file}: write {name} as on or off.")
+                self.refuse(text, name=var)
+            value = word in ON
+        return value
 
     def addresses(self, var):
         """_("Names and addresses, as Django takes them.")"""
@@ -84,5 +104,22 @@ class DotEnv(environ.Env):
             self.refuse(text, name=var)
         return config
 
+#% if cookiecutter.tasks == "celery"
+    def broker(self, var, default):
+        """_("The URL of Redis, as Celery takes it.")"""
+        url = self(var, default="") or default
+        try:
+            parts = urlsplit(url)
+            by_network = parts.scheme in ("redis", "rediss") and parts.hostname
+            usable = by_network and parts.port != 0 and PATH.fullmatch(parts.path)
+            usable = usable or parts.scheme == "redis+socket" and parts.path
+        except ValueError:
+            usable = False
+        if not usable:
+            text = _py("{file}: write {name} as redis://:PASSWORD@HOST:6379/0, or as rediss:// for TLS, with %2F for / and the like in the password.")
+            self.refuse(text, name=var)
+        return url
+
+#% endif
     def refuse(self, text, **values):
         sys.exit(text.format(file=self.file, **values))

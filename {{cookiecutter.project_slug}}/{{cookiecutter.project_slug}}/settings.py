@@ -131,7 +131,7 @@ DATABASES = {
 #% if cookiecutter.tasks == "celery"
 #: Tasks: what Celery's manual calls broker_url is CELERY_BROKER_URL here, and so on.
 VAR = (BASE_DIR / "var").resolve()
-CELERY_BROKER_URL = env("BROKER_URL", default="") or f"redis+socket://{VAR}/redis.sock"
+CELERY_BROKER_URL = env.broker("BROKER_URL", f"redis+socket://{VAR}/redis.sock")
 #: By TLS, it must show a certificate of its name: by itself, Celery takes any.
 if CELERY_BROKER_URL.startswith("rediss:"):
     CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}

@@ -17,6 +17,8 @@ from .site_folder import own_site
 PROGRAM = "deploy/restore.sh"
 #: Free space beyond what comes back
 NEEDED_MEGABYTES = 50
+#: In var/: what it has stopped
+STOPPED = "restore.stopped"
 
 
 def main(words):
@@ -66,8 +68,12 @@ def restore(site, copy, yes):
         text = _py("Replacing the database: visitors wait")
         with step(text), stopped(site, programs):
             restoration.replace(replaced)
-    finally:
-        restoration.clean_up()
+    except BaseException:
+        #: What hinders the tidying up is not the reason.
+        with suppress(Failed, OSError):
+            restoration.clean_up()
+        raise
+    restoration.clean_up()
     if programs:
         with step(_py("Asking whether the site answers")):
             release.verify()
@@ -124,20 +130,30 @@ def stopped(site, programs):
     if not programs:
         yield
         return
+    note = site.var / STOPPED
+    with site.user.touches_files():
+        note.write_text("\n".join(programs))
     try:
         site.ask_supervisord("stop", *programs)
-        if left := {*programs} & {*running(site)}:
+        if left := {*programs} & {*running(site, noted=False)}:
             text = _py("{names} did not stop, and nothing has changed: {logs} tells why.")
             raise Failed(text, names=", ".join(sorted(left)), logs=site.var / "log")
         yield
     finally:
         #: A stop that was interrupted may still be under way: restart waits for it.
         site.ask_supervisord("restart", *programs)
+        with site.user.touches_files():
+            note.unlink(missing_ok=True)
 
 
-def running(site):
-    """_("The programs that are not meant to be still.")"""
+def running(site, noted=True):
+    """_("The programs that are not meant to be still: those too that a restore had stopped when it was killed.")"""
     if not site.is_running():
         return []
+    stopped, note = [], site.var / STOPPED
+    with site.user.touches_files():
+        if noted and note.exists():
+            stopped = note.read_text().split()
+    still = {"STOPPED", "EXITED"}
     lines = map(str.split, site.ask_supervisord("status").splitlines())
-    return [name for name, state, *_ in lines if state not in ("STOPPED", "EXITED")]
+    return [name for name, state, *_ in lines if state not in still or name in stopped]
