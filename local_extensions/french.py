@@ -886,7 +886,7 @@ FRENCH: dict[str, str] = {
     "What the .env of each says.": "Ce que dit le .env de chacun.",
     "Whether the front speaks it: on or off.": "Si le frontal le parle : on ou off.",
     "What this server gets to know: deploy/server/shared.py. Only the one that needs a password has it.": "Ce que ce serveur apprend : deploy/server/shared.py. Un mot de passe ne va qu'à celui qui en a besoin.",
-    "What a line of sh says there; None where the server cannot be reached. ssh alone takes a tenth of Ansible's time, which knows the password for sudo, and the sentence for what is wrong.": "Ce qu'une ligne de sh y répond ; None quand le serveur ne peut pas être joint. ssh seul prend un dixième du temps d'Ansible, qui connaît, lui, le mot de passe pour sudo et la phrase pour ce qui ne va pas.",
+    "What a line of sh says there; None where the server cannot be reached. ssh alone is quicker than Ansible, which knows the password for sudo, and the sentence for what is wrong.": "Ce qu'une ligne de sh y répond ; None quand le serveur ne peut pas être joint. ssh seul est plus rapide qu'Ansible, qui connaît, lui, le mot de passe pour sudo et la phrase pour ce qui ne va pas.",
     "Where none of them is meant, all: one that is left out would ask machines that are.": "Si aucun n'est visé, tous : un frontal laissé de côté interrogerait des machines qui le sont aussi.",
     "By server that runs the site, at the same time.": "Par serveur qui fait tourner le site, en même temps.",
     "Asking the servers what serves": "Question aux serveurs : qu'est-ce qui sert ?",
