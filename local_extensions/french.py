@@ -1194,6 +1194,7 @@ FRENCH: dict[str, str] = {
     "A signal that comes within the block takes effect at its end.": (
         "Un signal qui arrive pendant le bloc prend effet à sa fin."
     ),
+    "What a signal does; only the first one: whoever presses Ctrl-C twice does not interrupt the way back.": "Ce que fait un signal, et seulement le premier : appuyer deux fois sur Ctrl-C n'interrompt pas le retour.",
     "Runs a command whose output goes to a file. Where it fails, its last lines are the reason.": (
         "Lance une commande dont la sortie va dans un fichier. Si elle échoue, ses dernières lignes"
         " sont la raison."
@@ -1960,9 +1961,6 @@ FRENCH: dict[str, str] = {
         "Le groupe ou une adresse a changé dans {file}, et un supervisord en marche garde les"
         " siens. Arrêtez-le ({stop}), relancez cette commande, puis démarrez-le ; sur un serveur,"
         " deploy/install.sh le démarre et avertit nginx."
-    ),
-    "Whoever presses Ctrl-C twice does not interrupt the way back.": (
-        "Qui presse Ctrl-C deux fois n'interrompt pas le retour en arrière."
     ),
     "It was interrupted.": "Interruption.",
     # deploy/server/releases.py

@@ -23,7 +23,7 @@ from load import visitors
 from support.commands import ENVIRONMENT, PYTHON, USER, Run
 from support.namespaces import namespace
 from support.server import Server
-from support.waiting import eventually
+from support.waiting import eventually, said_until
 
 pytestmark = pytest.mark.slow
 
@@ -373,10 +373,7 @@ def test_an_interrupted_restore_is_undone(server: Server, number: int) -> None:
     before = copies(server)
     command = words(server, "restore.sh", whole.name, "--yes")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=0) as process:
-        assert process.stdout
-        said = ""
-        while "visitors wait" not in said:
-            said += process.stdout.read(1)
+        said_until(process, "visitors wait")
         process.send_signal(number)
         time.sleep(0.3)
         # Whoever is impatient does so again.
@@ -404,10 +401,7 @@ def test_a_site_that_does_not_come_back_is_told(server: Server) -> None:
     command = words(server, "restore.sh", whole.name, "--yes")
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, bufsize=0) as process:
-        assert process.stdout
-        said = ""
-        while "visitors wait" not in said:
-            said += process.stdout.read(1)
+        said = said_until(process, "visitors wait")
         os.kill(pid, signal.SIGKILL)
         refusal = process.communicate()[1]
     assert process.returncode == 1, (said, refusal)

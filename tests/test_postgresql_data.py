@@ -15,7 +15,7 @@ from load import visitors
 from support.commands import AS_USER, ENVIRONMENT, USER, Run
 from support.postgresql import Cluster
 from support.server import Server, rest
-from support.waiting import eventually
+from support.waiting import eventually, said_until
 
 pytestmark = pytest.mark.slow
 
@@ -159,10 +159,7 @@ def test_the_rehearsal_warns_of_what_the_old_release_cannot_live_with(
 
 def test_a_release_that_is_killed_leaves_no_copy(server: Server, cluster: Cluster) -> None:
     with server.releasing() as process:
-        assert process.stdout
-        said = ""
-        while "migrating the copy" not in said:
-            said += process.stdout.read(1)
+        said_until(process, "migrating the copy")
         eventually(lambda: "shop_rehearsal" in databases(cluster))
         process.kill()
     eventually(lambda: databases(cluster) == {"shop"})
@@ -279,10 +276,7 @@ def test_an_interrupted_restore_is_undone(server: Server, cluster: Cluster, numb
     mark(cluster, "second")
     command = [str(server.path / "current/deploy/restore.sh"), whole.name, "--yes"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=0) as process:
-        assert process.stdout
-        said = ""
-        while "visitors wait" not in said:
-            said += process.stdout.read(1)
+        said_until(process, "visitors wait")
         eventually(lambda: "shop_replaced" in databases(cluster))
         process.send_signal(number)
         process.communicate()

@@ -20,7 +20,7 @@ from support.commands import AS_USER, SYSTEM, USER, Run, pythons, require
 from support.namespaces import namespace
 from support.project import Site
 from support.server import REST, SELDOM, Change, Server, rest
-from support.waiting import eventually
+from support.waiting import eventually, said_until
 from support.wheels import tiny_wheel
 
 pytestmark = pytest.mark.slow
@@ -589,15 +589,6 @@ def test_a_broken_release_is_refused(
 
 
 # Two at once, interrupted, killed
-
-
-def said_until(process: subprocess.Popen[str], text: str) -> str:
-    """What the process says until it says this text, or all of it."""
-    assert process.stdout
-    said = ""
-    while text not in said and (character := process.stdout.read(1)):
-        said += character
-    return said
 
 
 def test_of_two_at_once_the_second_refuses(server: Server) -> None:

@@ -1,5 +1,6 @@
 """Waiting for what happens a moment later."""
 
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,3 +15,12 @@ def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
         # Who has waited for long asks less often: each question takes a processor's time.
         time.sleep(min(0.05 + waited / 20, 0.25))
     return value
+
+
+def said_until(process: subprocess.Popen[str], text: str) -> str:
+    """What the process says until it says this text, or all of it."""
+    assert process.stdout
+    said = ""
+    while text not in said and (character := process.stdout.read(1)):
+        said += character
+    return said

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -10,19 +9,13 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).absolute().parents[1])
 
 from server import environment
-from server.commands import Failed, Interrupted, complain, handle_signals
-
-
-def interrupt(number, frame):
-    #: Whoever presses Ctrl-C twice does not interrupt the way back.
-    handle_signals(signal.SIG_IGN)
-    raise KeyboardInterrupt
+from server.commands import Failed, Interrupted, complain, raise_once
 
 
 def main(command, *words):
     os.umask(0o022)
     environment.keep(environment.COMMANDS)
-    handle_signals(interrupt)
+    raise_once(KeyboardInterrupt)
     try:
         importlib.import_module(f"server.{command}").main(words)
     except (Failed, OSError, Interrupted) as failure:

@@ -113,9 +113,19 @@ def uninterrupted():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-def handle_signals(handler):
+def on_signals(handler):
     for number in SIGNALS:
         signal.signal(number, handler)
+
+
+def raise_once(error):
+    """_("What a signal does; only the first one: whoever presses Ctrl-C twice does not interrupt the way back.")"""
+
+    def interrupt(number, frame):
+        on_signals(signal.SIG_IGN)
+        raise error
+
+    on_signals(interrupt)
 
 
 def run_into(output, *command, **options):

@@ -15,7 +15,7 @@ from . import code, preflight, tasks
 #% else
 from . import code, preflight
 #% endif
-from .commands import Failed, Interrupted, complain, handle_signals, say, step
+from .commands import Failed, Interrupted, complain, on_signals, raise_once, say, step
 from .facts import FOLDER
 from .options import Parser, folder
 from .releases import Release, serving
@@ -34,7 +34,7 @@ def main(words):
     options = parse(words)
     #: The site goes first.
     os.nice(5)
-    handle_signals(interrupt)
+    raise_once(Interrupted(_py("It was interrupted.")))
     if options.list:
         site = SiteFolder(options.into)
         show_releases(site)
@@ -100,12 +100,12 @@ def release(options):
         else:
             make_release(site, config, options)
     except (Failed, OSError, Interrupted) as failure:
-        handle_signals(signal.SIG_IGN)
+        on_signals(signal.SIG_IGN)
         complain(failure)
         site.clean_up()
         raise what_serves(site, before) from None
     #: It is in place: what follows takes a moment, and is not worth a failure.
-    handle_signals(signal.SIG_IGN)
+    on_signals(signal.SIG_IGN)
     say_what_remains(site, before)
     if old:
         say(MIGRATIONS_STAY)
@@ -298,9 +298,3 @@ def require_same_addresses(site, new):
         raise Failed(
             text, file=new.path, stop=f"{site.current}/venv/bin/supervisorctl shutdown"
         )
-
-
-def interrupt(number, frame):
-    #: Whoever presses Ctrl-C twice does not interrupt the way back.
-    handle_signals(signal.SIG_IGN)
-    raise Interrupted(_py("It was interrupted."))

@@ -18,7 +18,7 @@ PROGRAM = "deploy/restore.sh"
 #: Free space beyond what comes back
 NEEDED_MEGABYTES = 50
 #: In var/: what it has stopped
-STOPPED = "restore.stopped"
+NOTE = "restore.stopped"
 
 
 def main(words):
@@ -130,7 +130,7 @@ def stopped(site, programs):
     if not programs:
         yield
         return
-    note = site.var / STOPPED
+    note = site.var / NOTE
     with site.user.touches_files():
         note.write_text("\n".join(programs))
     try:
@@ -150,7 +150,7 @@ def running(site, noted=True):
     """_("The programs that are not meant to be still: those too that a restore had stopped when it was killed.")"""
     if not site.is_running():
         return []
-    stopped, note = [], site.var / STOPPED
+    stopped, note = [], site.var / NOTE
     with site.user.touches_files():
         if noted and note.exists():
             stopped = note.read_text().split()
